@@ -85,7 +85,7 @@ async def _calibrate_nodes(
     """Measure each node; nothing is kept for later runs, because other work may run on the nodes then."""
     from runner.load.node_calibration import calibrate_nodes  # noqa: PLC0415  (runs on one machine need it not)
 
-    names, shown = ", ".join(nodes.left), ", ".join(f"{rate:,g}" for rate in sorted(set(rates)))
+    names, shown = ", ".join(nodes.left), ", ".join(f"{round(rate, 1):,g}" for rate in sorted(set(rates)))
     context.watcher.say(f"calibrating the builtin engine on {names} at {shown} RPS")
     return await calibrate_nodes(calibration_load(load, context.inputs.files), rates, nodes)
 

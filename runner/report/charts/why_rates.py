@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from runner.core.codes import Limit, Validity
 from runner.core.metric import Dimension
@@ -24,6 +24,21 @@ _KINDS: Final = {
 }
 _WIDE: Final = 20.0
 """Ratio of the highest latency to the lowest from which the axis is logarithmic."""
+
+
+class _Number(NamedTuple):
+    """A panel: its name within a sentence, its axis and its colour."""
+
+    name: str
+    title: str
+    colour: str
+
+
+_QUEUE: Final = {
+    "actual": _Number("achieved rate", "Responses per second", chart.BLUE),
+    "p95": _Number("p95 latency", "p95 (ms)", chart.ORANGE),
+    "under_way": _Number("requests under way", "Under way", chart.GREEN),
+}
 _POINTS: Final = 2
 """Of a curve, at least."""
 _HEIGHTS: Final = (130, 90, 80)
@@ -107,17 +122,11 @@ def queue(stages: WhyStages) -> Chart | None:
     if not stages.has_several_levels:
         return None
     rows = [_queue_row(measured.stage) for measured in stages.stages]
+    fields = [field for field in _QUEUE if _has(rows, field)]
     panels = [
-        _panel(stages, rows, "actual", "Responses per second", chart.BLUE),
-        _panel(stages, rows, "p95", "p95 (ms)", chart.ORANGE),
-        _panel(stages, rows, "under_way", "Under way", chart.GREEN),
+        {**_panel(stages, rows, field), "height": height}
+        for field, height in zip(fields, _HEIGHTS, strict=False)
     ]
-    panels = [
-        panel
-        for panel, field in zip(panels, ("actual", "p95", "under_way"), strict=True)
-        if _has(rows, field)
-    ]
-    panels = [{**panel, "height": height} for panel, height in zip(panels, _HEIGHTS, strict=False)]
     spec: Spec = {
         "data": chart.values(rows),
         "vconcat": panels,
@@ -126,7 +135,8 @@ def queue(stages: WhyStages) -> Chart | None:
     }
     dashed = "; dashed: the target" if _has(rows, "target") else ""
     title = stages.statement() if stages.limit is not Limit.UNDETERMINED else _queue_title(stages.limited)
-    return Chart("why", title, f"Achieved rate, p95 latency and requests under way{dashed}", spec)
+    names = number_format.listed([_QUEUE[field].name for field in fields])
+    return Chart("why", title, f"{names[:1].upper()}{names[1:]} against the rate{dashed}", spec)
 
 
 def _queue_row(stage: Stage) -> Row:
@@ -145,7 +155,8 @@ def _has(rows: Sequence[Row], field: str) -> bool:
     return any(row[field] is not None for row in rows)
 
 
-def _panel(stages: WhyStages, rows: Sequence[Row], field: str, title: str, colour: str) -> Spec:
+def _panel(stages: WhyStages, rows: Sequence[Row], field: str) -> Spec:
+    _, title, colour = _QUEUE[field]
     line: Spec = {
         "mark": {"type": "line", "point": {"size": 45, "color": colour}, "color": colour},
         "encoding": {

@@ -7,6 +7,7 @@
   const LETTER = 6.6; // pixels of a label's letter
   const SYMBOL = 40; // pixels beside a legend's label
   const HIGHEST = 620; // pixels of the picture of the verdict
+  const LOWEST = 60; // pixels of one of its panels that grows
   const HIGHEST_ROW = 64; // pixels of one of its rows
   const LOW = 190; // pixels of a chart on a narrow page
   const CHANGED = 3; // pixels from which a chart is fitted again
@@ -63,12 +64,13 @@
   const raise = async (chart) => {
     const box = chart.place.closest(".why");
     const left = box && box.offsetLeft > box.parentElement.firstElementChild.offsetLeft ? Math.min(HIGHEST, box.offsetHeight) - (chart.place.getBoundingClientRect().bottom - box.getBoundingClientRect().top) - 16 : 0;
-    const { signals } = chart.view.getState({ signals: (name) => /(^|_)(height|y_step)$/.test(name), data: () => false });
+    const { signals } = chart.view.getState({ signals: (name) => /^(concat_\d+_)?height$|(^|_)y_step$/.test(name), data: () => false });
     const steps = Object.keys(signals).filter((name) => name.endsWith("y_step")); // of rows, whose number makes the height
     if (left < CHANGED) return;
     const rows = steps.length ? new Set(chart.view.scale(steps[0].replace("_step", "")).domain()).size : 0;
     for (const name of steps) chart.view.signal(name, Math.min(HIGHEST_ROW, signals[name] + left / rows));
-    if (!steps.length && typeof signals.height === "number") chart.view.signal("height", signals.height + left);
+    const heights = steps.length ? [] : Object.keys(signals).filter((name) => signals[name] >= LOWEST); // of panels below each other
+    for (const name of heights) chart.view.signal(name, signals[name] + left / heights.length);
     await chart.view.resize().runAsync();
   };
 

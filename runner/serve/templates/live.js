@@ -74,8 +74,9 @@
   const drawWhole = (trial) => {
     const { ends, begins } = trial, runs = begins.model === "scenarios" ? ends.scenarios : null;
     const latency = p95(runs ? runs.p95 : ends.p95);
-    text("rate-title", "Rate, whole stage");
-    text("rate", runs && !isUnknown(runs.per_s) ? `${rate(runs.per_s)} scenarios/s` : isUnknown(ends.rps) ? "–" : `${rate(ends.rps)} /s`);
+    const isOfRuns = runs && !isUnknown(runs.per_s), per = isOfRuns ? runs.per_s : ends.rps;
+    text("rate-title", `${isOfRuns ? "Scenarios" : "Rate"}, whole stage`);
+    text("rate", isUnknown(per) ? "–" : `${rate(per)} /s`);
     text("rate-more", runs && !isUnknown(ends.rps) ? `${rate(ends.rps)} requests/s` : "successful responses");
     text("p95-title", runs ? "p95 of all scenarios, whole stage" : "p95 of all, whole stage");
     text("p95", latency.number);
@@ -87,8 +88,8 @@
   const drawNow = (trial) => {
     const { last, begins } = trial, measured = trial.lastOfWindow, scenarios = begins.model === "scenarios";
     const target = measured.target_rps, users = measured.target_users_per_s;
-    text("rate-title", "Rate, last second");
-    text("rate", scenarios ? `${rate(measured.scenarios_per_s || 0)} scenarios/s` : `${rate(measured.rps)} /s`);
+    text("rate-title", `${scenarios ? "Scenarios" : "Rate"}, last second`);
+    text("rate", `${rate(scenarios ? measured.scenarios_per_s || 0 : measured.rps)} /s`);
     text("rate-more", scenarios ? `${users ? `${rate(users)} users/s due, ` : ""}${rate(measured.rps)} requests/s` : target ? `${share(measured.rps, target)} of the target ${rate(target)}` : begins.model === "closed" ? "users wait for responses" : "");
     text("p95-title", scenarios ? "p95 of scenarios, last second" : "p95 of successes, last second");
     const value = scenarios ? last.scenario_p95_ms : last.p95_ms;
@@ -136,10 +137,19 @@
     text("left", !isOver && newest ? newest.text : "");
   };
 
+  // What happened in a stage that has ended, such as the death of the service.
+  const drawEvents = (trial) => {
+    const notes = (trial.ends && trial.ends.notes) || [], element = byId("events");
+    show("events", notes.length > 0);
+    element.className = `note ${trial.ends && trial.ends.status === "failed" ? "bad" : "warn"}`;
+    text("events", notes.join("\n"));
+  };
+
   const phase = (trial) => {
     const { begins } = trial, t = trial.t_s ?? -begins.warmup_s;
     if (trial.ends && trial !== run.current) return "ended";
     if (trial.ends && run.hasLoadEnded) return run.ends ? "ended" : "all load has been offered: the results are analyzed and the report is written";
+    if (trial.ends && trial.ends.status === "failed") return "this stage has failed: the next step is prepared";
     if (trial.ends) return begins.search ? "this rate has ended: the search decides what comes next" : "this stage has ended: the next step is prepared";
     if (t >= begins.duration_s) return "waiting for the last responses";
     return `${t < 0 ? "warming up" : "measuring"}, ${time(begins.duration_s - t)} left`;
@@ -329,6 +339,7 @@
       drawCharts(trial);
       drawParts(trial);
       drawDisturbance(trial);
+      drawEvents(trial);
     }
     drawSearch(trial);
     drawTable();
