@@ -65,7 +65,8 @@ async def load_or_measure_calibration(
     known = {floor.target_rps for floor in calibration.floors} if calibration else set()
     missing = sorted(set(rates) - known)
     if calibration is None or missing:
-        say(f"calibrating the {load.engine} engine at {', '.join(f'{round(rate, 1):,g}' for rate in missing)} RPS")
+        shown = ", ".join(f"{round(rate, 1):,g}" for rate in missing)
+        say(f"calibrating the {load.engine} engine at {shown} RPS")
         calibration = _merged(calibration, await calibrate(load, missing, on_spawn=on_spawn))
         if path:
             await trio.to_thread.run_sync(_write, path, calibration)
