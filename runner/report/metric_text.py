@@ -299,3 +299,10 @@ def glossary(*, scenarios: bool) -> dict[str, str]:
 def plain(value: float | None) -> str:
     """Return a number of an unknown dimension."""
     return NOT_MEASURED if value is None else f"{value:,g}"
+
+
+def no_connects(stage: Stage) -> str:
+    """Return why no connection of the measured window has a time to connect; empty if there are some."""
+    if stage.connect_ms.p50 is not None or not stage.requests.succeeded:
+        return ""
+    return "opened in the warm-up" if stage.connections and stage.connections.opened else "none opened"

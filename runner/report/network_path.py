@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from runner.core.codes import Role, is_service
-from runner.core.measured import Latency
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, markdown, table
-from runner.report.metric_text import role_name
+from runner.report.metric_text import no_connects, role_name
 from runner.report.number_format import NOT_APPLICABLE
 
 PATHS: Final[Mapping[str, str]] = {
@@ -36,7 +35,7 @@ def network_path(configuration: ConfigurationResults) -> Section | None:
 
 def _table(stages: Sequence[Stage]) -> Markdown:
     rows = [
-        ["Connect p50 / p95 (ms)", *(_connect(stage.connect_ms) for stage in stages)],
+        ["Connect p50 / p95 (ms)", *map(_connect, stages)],
         *(
             [f"CPU per request: {_name(role)} (µs)", *(_cost(stage, role) for stage in stages)]
             for role in _roles(stages)
@@ -45,10 +44,9 @@ def _table(stages: Sequence[Stage]) -> Markdown:
     return table(["Cost", *(stage.title for stage in stages)], rows)
 
 
-def _connect(latency: Latency) -> str:
-    if latency.p50 is None:
-        return "none opened"
-    return f"{number_format.ms(latency.p50)} / {number_format.ms(latency.p95)}"
+def _connect(stage: Stage) -> str:
+    latency = stage.connect_ms
+    return no_connects(stage) or f"{number_format.ms(latency.p50)} / {number_format.ms(latency.p95)}"
 
 
 def _roles(stages: Sequence[Stage]) -> list[str]:

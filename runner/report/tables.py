@@ -107,9 +107,7 @@ def three(duration_ms: Mapping[str, float]) -> str:
 def _connect(stage: Stage) -> str:
     if stage.slices:
         return metric_text.cell(METRICS["connect.p95"], stage)
-    if stage.connect_ms.p95 is None and stage.requests.succeeded:
-        return "none opened"
-    return number_format.ms(stage.connect_ms.p95)
+    return metric_text.no_connects(stage) or number_format.ms(stage.connect_ms.p95)
 
 
 def _response_time(stage: Stage) -> str:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, table
+from runner.report.metric_text import no_connects
 from runner.report.network_rows import NetworkRow, network_rows
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 
@@ -29,7 +30,7 @@ def traffic_table(stages: Sequence[Stage]) -> Markdown:
     Rates of which every stage has 0 are left out.
     """
     rows: list[tuple[str, _Cell]] = [
-        ("Connections opened", _opened),
+        ("Connections opened, warm-up included", _opened),
         ("Connections closed by the server", _closed),
         *((heading, _peak(name)) for heading, name in _PEAKS),
         *((f"{row.heading} (MiB/s)", _mebibytes(row)) for row in network_rows(stages)),
@@ -45,6 +46,8 @@ def _opened(stage: Stage) -> str:
         return NOT_MEASURED
     opened = stage.connections.opened
     sent = stage.requests.sent
+    if opened and no_connects(stage):
+        return f"{opened:,} (all in the warm-up)"
     each = f" (1 for {number_format.rate(sent / opened)} requests)" if opened and sent > opened else ""
     return f"{opened:,}{each}"
 
