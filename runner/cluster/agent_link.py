@@ -17,7 +17,7 @@ from runner.cluster.wire import Name, Period, Secret, encode
 from runner.core.units import Seconds
 
 _REACH_WITHIN_S: Final[Seconds] = 40
-_TRY_EVERY_S: Final[Seconds] = 0.2
+_TRY_EVERY_S: Final[Seconds] = 0.1
 _MOST_ATTEMPTS: Final = 30
 _ADMITTED_WITHIN_S: Final[Seconds] = 10
 

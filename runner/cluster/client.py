@@ -64,6 +64,7 @@ class Cluster:
         self._hub = hub
         self._place_again = place_again
         self._tries: Counter[str] = Counter()
+        self._first_clocks = trio.Lock()
 
     @property
     def agents(self) -> Mapping[str, AgentInfo]:
@@ -119,6 +120,16 @@ class Cluster:
         for name in back:
             del self._tries[name]
         return back
+
+    async def first_clocks(self) -> None:
+        """Measure the clocks of all nodes, unless that was done or is under way.
+
+        Raises:
+            HubLost: As `clocks` does.
+        """
+        async with self._first_clocks:
+            if not self.last_clocks:
+                await self.clocks()
 
     async def clocks(self, names: Collection[str] | None = None) -> Mapping[str, ClockOffset]:
         """Measure how far the clocks of nodes are ahead of this machine's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count as numbers
@@ -10,12 +10,11 @@ from typing import Final
 
 import trio
 
+from runner.cluster.agent_ends import AgentEnds
 from runner.cluster.agent_link import AgentPlan
 from runner.cluster.authentication import new_secret
 from runner.cluster.client import Cluster
 from runner.cluster.errors import AgentFailed, HubLost, open_nursery
-from runner.cluster.exits import MEANINGS
-from runner.cluster.facts import LostAgent
 from runner.cluster.hub_connection import HubConnection
 from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady, Refused
 from runner.cluster.placement import (
@@ -30,7 +29,7 @@ from runner.cluster.placement import (
 from runner.cluster.silence import AGENT_SILENT_S, NO_PING_S
 from runner.cluster.wire import encode
 from runner.core.errors import EnvironmentLacks
-from runner.core.units import Nanoseconds, Seconds
+from runner.core.units import Seconds
 
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
 """Followed by the id of the run, so that the hub of another run on a machine is not taken for this one."""
@@ -44,9 +43,7 @@ _HUB_WITHIN_S: Final[Seconds] = 20
 _PLACED_WITHIN_S: Final[Seconds] = 30
 _JOINED_WITHIN_S: Final[Seconds] = 25
 _LOOK_EVERY_S: Final[Seconds] = 0.5
-_EXPLAINED_WITHIN_S: Final[Seconds] = 2
 _REMOVED_WITHIN_S: Final[Seconds] = 20
-_QUOTED_LINES: Final = 5
 _UNPRIVILEGED: Final = "65534"
 _SEEN: Final = (BindMount("/proc", "/host/proc"), BindMount("/sys", "/host/sys"))
 
@@ -117,22 +114,25 @@ class _Opening:
         self._port = 0
         self._joining: Callable[[str, Node], TaskPlan] | None = None
         self._placed = numbers(len(self._nodes) + 1)
+        self._ends = AgentEnds(placer, self._nodes)
+        self._have_joined = False
+        self._not_running = set(self._nodes)
+        self._patience = trio.CancelScope()
 
     async def start(self, nursery: trio.Nursery, networks: Sequence[str], *, host_network: bool) -> Cluster:
         """Start hub and agents: at the same time on a network of the run, where its address is known."""
         if host_network:
             channel = await self._start_hub(None, 0)
-            await self._place_agents((), channel.address, self._port)
+            self._place_agents(nursery, (), channel.address, self._port)
         else:
             networks = tuple(networks) or (await self._placer.network("control"),)
-            async with open_nursery() as starting:
-                starting.start_soon(self._start_hub, networks[0], HUB_PORT)
-                starting.start_soon(self._place_agents, networks, HUB_ALIAS, HUB_PORT)
-        assert self._channel is not None
-        hub = HubConnection(self._channel)
+            self._place_agents(nursery, networks, HUB_ALIAS, HUB_PORT)
+            channel = await self._start_hub(networks[0], HUB_PORT)
+        hub = HubConnection(channel)
         nursery.start_soon(hub.follow)
         await self._wait_joined(hub)
-        nursery.start_soon(self._explain_losses, hub)
+        self._have_joined = True
+        nursery.start_soon(self._ends.explain_losses, hub)
         return Cluster(
             hub,
             self._nodes.values(),
@@ -181,7 +181,8 @@ class _Opening:
                 reason = "it ended at once, or sent an unreadable message"
         raise HubLost(f"the hub did not start: {reason}", details=channel.last_words())
 
-    async def _place_agents(self, networks: tuple[str, ...], hub: str, port: int) -> None:
+    def _place_agents(self, nursery: trio.Nursery, networks: tuple[str, ...], hub: str, port: int) -> None:
+        """Begin to place all agents; that one has joined is known before the engine reports that it runs."""
         plan = AgentPlan(
             run_id=self._run_id,
             secret=self._secret,
@@ -191,10 +192,18 @@ class _Opening:
             no_ping_s=NO_PING_S,
         )
         self._joining = partial(self._task, plan, networks)
-        async with open_nursery() as nursery:
-            for name, node in self._nodes.items():
-                task = self._joining(name, node)
-                nursery.start_soon(partial(self._placer.place, task, within=_PLACED_WITHIN_S))
+        for name, node in self._nodes.items():
+            nursery.start_soon(self._place, self._joining(name, node))
+
+    async def _place(self, plan: TaskPlan) -> None:
+        try:
+            await self._placer.place(plan, within=_PLACED_WITHIN_S)
+        except EnvironmentLacks:
+            if not self._have_joined:  # later the hub reports that it is lost
+                raise
+        self._not_running.discard(plan.name)
+        if not self._not_running:
+            self._patience.deadline = trio.current_time() + _JOINED_WITHIN_S
 
     async def _place_again(self, node: Node) -> None:
         """Place another agent on a node, if the node takes one; what became of it is known when it joins."""
@@ -231,7 +240,7 @@ class _Opening:
         def settled() -> bool | None:
             return True if hub.hub_lost or hub.lost or names <= set(hub.agents) else None
 
-        with trio.move_on_after(_JOINED_WITHIN_S):
+        with self._patience:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._wait_ended, hub, nursery.cancel_scope)
                 await hub.wait_until(settled)
@@ -240,63 +249,17 @@ class _Opening:
             raise HubLost(f"the hub was lost: {hub.hub_lost}")
         for lost in hub.lost.values():
             raise AgentFailed(f"the agent on {lost.node} was lost at once: {lost.reason}")
-        for name, node in self._missing(hub).items():
-            raise await self._not_joined(name, node)
+        for name in self._missing(hub):
+            raise await self._ends.not_joined(name, _JOINED_WITHIN_S)
 
     async def _wait_ended(self, hub: HubConnection, scope: trio.CancelScope) -> None:
         """Cancel the scope when an agent has ended instead of joining."""
         while True:
+            await trio.sleep(_LOOK_EVERY_S)
             for name in self._missing(hub):
                 tasks = await self._placer.tasks(name)
                 if any(task.exit_code is not None for task in tasks):
                     scope.cancel()
-            await trio.sleep(_LOOK_EVERY_S)
 
-    async def _not_joined(self, name: str, node: Node) -> AgentFailed:
-        ended = await self._how_ended(name)
-        return AgentFailed(
-            f"the agent on {node.name} did not join the hub: "
-            + (ended or f"nothing within {_JOINED_WITHIN_S:g} s"),
-            hint="`runner doctor --swarm` checks the network between the nodes",
-            details=await self._last_output(name),
-        )
-
-    def _missing(self, hub: HubConnection) -> Mapping[str, Node]:
-        return {name: node for name, node in self._nodes.items() if node.name not in hub.agents}
-
-    async def _last_output(self, name: str) -> tuple[str, ...]:
-        with trio.move_on_after(_EXPLAINED_WITHIN_S):
-            return _flat((await self._placer.output(name, _QUOTED_LINES)).values())
-        return ()
-
-    async def _explain_losses(self, hub: HubConnection) -> None:
-        """Add to each loss how the agent's program has ended, as far as the engine knows."""
-        known: dict[str, Nanoseconds] = {}
-        while True:
-
-            def lost() -> LostAgent | None:
-                return next((one for one in hub.lost.values() if known.get(one.node) != one.at_ns), None)
-
-            one = await hub.wait_until(lost)
-            known[one.node] = one.at_ns
-            name = next(name for name in reversed(self._nodes) if self._nodes[name].name == one.node)
-            if hub.hub_lost or not (ended := await self._how_ended(name)):
-                continue
-            if hub.lost.get(one.node) == one:  # else it is back
-                hub.explain(one.node, f"{one.reason}; {ended}")
-
-    async def _how_ended(self, name: str) -> str:
-        with trio.move_on_after(_EXPLAINED_WITHIN_S):
-            while True:
-                tasks = await self._placer.tasks(name)
-                for task in tasks:
-                    if task.exit_code is not None or task.error:
-                        meaning = MEANINGS.get(task.exit_code or 0) or task.error
-                        status = "" if task.exit_code is None else f"its program exited with {task.exit_code}"
-                        return ": ".join(part for part in (status, meaning) if part)
-                await trio.sleep(0.1)
-        return ""
-
-
-def _flat(texts: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(line for lines in texts for line in lines)
+    def _missing(self, hub: HubConnection) -> list[str]:
+        return [name for name, node in self._nodes.items() if node.name not in hub.agents]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -56,8 +56,10 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
         prepared = await needs.prepare(placer, stack_context, nodes)
         image = await agent_image(placer, used, needs.registry, stack_context.say)
         images = _Images(placer, image, prepared)
-        async with _agents(placer, images, needs, stack_context) as cluster:
-            await cluster.clocks()  # so that no node's observation begins late
+        async with (
+            _agents(placer, images, needs, stack_context) as cluster,
+            _clocks_in_background(cluster),
+        ):
             yield replace(context, cluster=cluster, placer=placer, prepared=prepared)
 
 
@@ -128,6 +130,21 @@ async def _agents(
 
 
 @asynccontextmanager
+async def _clocks_in_background(cluster: Cluster) -> AsyncIterator[None]:
+    """Measure the clocks of nodes while a stack starts, so that no node's observation begins late."""
+    from runner.cluster.errors import HubLost, open_nursery  # noqa: PLC0415
+
+    async def measure() -> None:
+        with suppress(HubLost):  # whoever needs the hub next says so
+            await cluster.first_clocks()
+
+    async with open_nursery() as nursery:
+        nursery.start_soon(measure)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def generators_for(
     stack: Stack, configuration: Configuration, context: RunContext
 ) -> AsyncIterator[RunContext]:
@@ -154,6 +171,7 @@ async def generators_for(
     names = tuple(node.name for node in chosen)
     context.watcher.say(f"{configuration.name}: load comes from {', '.join(names)}")
     await check_reachable(stack.endpoint, names, cluster)
+    await cluster.first_clocks()
     async with ClusterProcesses(cluster) as processes:
         site = GeneratorNodes(cluster, names, processes, NodeFiles(processes.open_keeper))
         yield replace(context, site=site)

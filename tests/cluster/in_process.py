@@ -71,6 +71,8 @@ class InProcessPlacer:
     async def tasks(self, name):
         status = self.statuses.get(name)
         state = "running" if status is None else "failed"
+        if name not in self.plans:
+            return ()
         return (Task(name, 1, self.plans[name].node_id, state, exit_code=status),)
 
     async def output(self, name, lines):

@@ -24,8 +24,9 @@ from runner.stack.swarm.manager import connect_to_manager, list_nodes, plain_rea
 from runner.stack.swarm.naming import NETWORK_ROLE, PLAN, object_labels, object_name
 from runner.stack.swarm.node_choice import ready_nodes
 from runner.stack.swarm.removal import remove_plan, remove_swarm_run, sweep_swarm
-from runner.stack.swarm.responses import CreatedObject
+from runner.stack.swarm.responses import CreatedObject, TaskDetails
 from runner.stack.swarm.service_spec import service_spec
+from runner.stack.swarm.shared_look import LOOK_INTERVAL_S, SharedLook
 from runner.stack.swarm.tasks import (
     ENDED,
     RUNNING,
@@ -38,7 +39,6 @@ from runner.stack.swarm.tasks import (
 )
 from runner.stack.watchdog_docker import SWARM
 
-_LOOK_INTERVAL_S: Final[Seconds] = 0.1
 _NO_NODE_WITHIN_S: Final[Seconds] = 10.0
 """How long the manager may find no node: another run's tasks may just be on their way out."""
 _REMOVED_WITHIN_S: Final[Seconds] = 30.0
@@ -63,6 +63,7 @@ class SwarmPlacer:
         self._names: Mapping[str, str] = {"": ""}
         self._networks: set[str] = set()
         self._making_network = trio.Lock()
+        self._look = SharedLook(engine, run_id)
 
     async def nodes(self) -> tuple[Node, ...]:
         """Return all nodes, those that are not ready included, by name."""
@@ -128,7 +129,7 @@ class SwarmPlacer:
         began = trio.current_time()
         wanted = await self._wanted(plan)
         while True:
-            tasks = await self._tasks({"service": service})
+            tasks = await self._named(await self._look.tasks_of(service))
             waited = trio.current_time() - began
             if ended := first_ended(tasks):
                 raise await self._ended(plan, ended)
@@ -137,7 +138,7 @@ class SwarmPlacer:
             hopeless = without_node(tasks) or (plan.one_per_node and not wanted)
             if waited > (min(within, _NO_NODE_WITHIN_S) if hopeless else within):
                 raise waiting_error(plan, tasks, await self.nodes(), round(waited, 1))
-            await trio.sleep(_LOOK_INTERVAL_S)
+            await trio.sleep(LOOK_INTERVAL_S)
 
     async def reasons(self, plan: TaskPlan, *, within: Seconds) -> Mapping[str, str]:
         """Place a program that ends at once, once on each node; return node id to what the engine says of it.
@@ -149,14 +150,14 @@ class SwarmPlacer:
             service = await self._create(plan)
             wanted, began = await self._wanted(plan), trio.current_time()
             while True:
-                tasks = await self._tasks({"service": service})
+                tasks = await self._named(await self._look.tasks_of(service))
                 ended = sum(task.state in ENDED for task in tasks)
                 if ended >= wanted or trio.current_time() > began + within:
                     return {task.node_id: task.error for task in tasks}
-                await trio.sleep(_LOOK_INTERVAL_S)
+                await trio.sleep(LOOK_INTERVAL_S)
         finally:
-            with trio.CancelScope(shield=True):
-                await self.remove(plan.name)
+            with trio.CancelScope(shield=True), trio.move_on_after(_REMOVED_WITHIN_S):
+                await remove_plan(self.engine, self._label(plan.name), wait=False)
 
     async def _wanted(self, plan: TaskPlan) -> int:
         """Return how many tasks a plan has."""
@@ -171,10 +172,9 @@ class SwarmPlacer:
 
     async def tasks(self, name: str) -> tuple[Task, ...]:
         """Return the tasks of a plan as they are now, by slot and node; empty if there is no such plan."""
-        return await self._tasks({"label": self._label(name)})
+        return await self._named(await list_tasks(self.engine, {"label": self._label(name)}))
 
-    async def _tasks(self, filters: Mapping[str, object]) -> tuple[Task, ...]:
-        details = await list_tasks(self.engine, filters)
+    async def _named(self, details: Sequence[TaskDetails]) -> tuple[Task, ...]:
         if any(task.node_id not in self._names for task in details):
             self._names = {node.id: node.name for node in await self.nodes()} | {"": ""}
         return to_tasks(details, self._names)

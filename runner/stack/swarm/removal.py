@@ -112,15 +112,21 @@ async def remove_swarm_run(engine: Engine, run_id: str) -> str:
         await trio.sleep(_ROUND_S if engine.pending else 0)
 
 
-async def remove_plan(engine: Engine, label: Sequence[str]) -> None:
-    """Remove the service with these labels and its files, and wait for the end of its tasks.
+async def remove_plan(engine: Engine, label: Sequence[str], *, wait: bool = True) -> None:
+    """Remove the service with these labels and its files.
+
+    Args:
+        engine: A manager's.
+        label: Of the plan.
+        wait: Whether to wait for the end of its tasks.
 
     Raises:
         EnvironmentLacks: The manager stopped responding.
     """
     while objects := [item for item in await find_objects(engine, label) if item.kind != "network"]:
         await remove_objects(engine, objects)
-    await wait_for_tasks(engine, label)
+    if wait:
+        await wait_for_tasks(engine, label)
 
 
 async def wait_for_tasks(engine: Engine, label: Sequence[str]) -> str:
