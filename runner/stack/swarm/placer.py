@@ -27,6 +27,7 @@ from runner.stack.swarm.removal import remove_plan, remove_swarm_run, sweep_swar
 from runner.stack.swarm.responses import CreatedObject, TaskDetails
 from runner.stack.swarm.service_spec import service_spec
 from runner.stack.swarm.shared_look import LOOK_INTERVAL_S, SharedLook
+from runner.stack.swarm.task_ends import TaskEnds
 from runner.stack.swarm.tasks import (
     ENDED,
     RUNNING,
@@ -44,6 +45,7 @@ _NO_NODE_WITHIN_S: Final[Seconds] = 10.0
 _REMOVED_WITHIN_S: Final[Seconds] = 30.0
 _OUTPUT_WITHIN_S: Final[Seconds] = 5.0
 _QUOTED_LINES: Final = 5
+_NAMED: Final = 5
 
 
 class SwarmPlacer:
@@ -64,6 +66,7 @@ class SwarmPlacer:
         self._networks: set[str] = set()
         self._making_network = trio.Lock()
         self._look = SharedLook(engine, run_id)
+        self._ends = TaskEnds(engine)
 
     async def nodes(self) -> tuple[Node, ...]:
         """Return all nodes, those that are not ready included, by name."""
@@ -157,7 +160,7 @@ class SwarmPlacer:
                 await trio.sleep(LOOK_INTERVAL_S)
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(_REMOVED_WITHIN_S):
-                await remove_plan(self.engine, self._label(plan.name), wait=False)
+                await remove_plan(self.engine, self._label(plan.name))
 
     async def _wanted(self, plan: TaskPlan) -> int:
         """Return how many tasks a plan has."""
@@ -219,18 +222,21 @@ class SwarmPlacer:
     async def remove(self, name: str) -> None:
         """Remove a program; returns when its tasks are gone, or after half a minute."""
         with trio.move_on_after(_REMOVED_WITHIN_S):
-            await remove_plan(self.engine, self._label(name))
+            await remove_plan(self.engine, self._label(name), self._ends)
 
     async def remove_all(self) -> str:
         """Remove everything of the run; returns what is left, empty for nothing. Takes half a minute."""
         for hub in self._hubs:
             await hub.aclose()
+        left: list[str] = []
         with trio.move_on_after(_REMOVED_WITHIN_S):
             try:
-                return await remove_swarm_run(self.engine, self.run_id)
+                return await remove_swarm_run(self.engine, self.run_id, self._ends, left)
             except EnvironmentLacks as error:
                 return f"objects of the swarm: {error.message}"
-        return f"objects that the swarm did not remove within {_REMOVED_WITHIN_S:g} s"
+        names = ", ".join(left[:_NAMED]) or "containers that the swarm does not list"
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        return f"{names}{more}: the swarm did not remove them within {_REMOVED_WITHIN_S:g} s"
 
 
 @asynccontextmanager

@@ -18,18 +18,12 @@ from runner.core.units import Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
 from runner.stack.docker.responses import ContainerSummary, NetworkSummary
-from runner.stack.swarm.manager import list_nodes
 from runner.stack.swarm.responses import SwarmObject
-from runner.stack.swarm.tasks import list_tasks
+from runner.stack.swarm.task_ends import TaskEnds
 
 _ROUND_S: Final[Seconds] = 0.2
 _MAX_ROUNDS: Final = 50
 _SHARED: Final = [f"{label}={value}" for label, value in labels.SHARED.items()]
-_GONE: Final = frozenset({"down", "unknown", "disconnected"})
-"""States of nodes whose tasks do not end."""
-_TASKS_END_WITHIN_S: Final[Seconds] = 2.0
-"""Until then it is not asked whether their nodes are down."""
-_ASK_EVERY_S: Final[Seconds] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +87,14 @@ async def remove_objects(engine: Engine, objects: list[LabelledObject]) -> None:
         )
 
 
-async def remove_swarm_run(engine: Engine, run_id: str) -> str:
+async def remove_swarm_run(engine: Engine, run_id: str, ends: TaskEnds, left: list[str]) -> str:
     """Remove every object of one run, including those still being created, and wait for the end of its tasks.
+
+    Args:
+        engine: A manager's.
+        run_id: Of the run.
+        ends: Waits for the end of tasks.
+        left: Gets the names of the objects that there still were at the last look.
 
     Returns:
         What is left on nodes that are down, empty for nothing.
@@ -105,48 +105,29 @@ async def remove_swarm_run(engine: Engine, run_id: str) -> str:
     label = [f"{labels.RUN}={run_id}"]
     while True:
         objects = await find_objects(engine, label)
+        left[:] = [str(item) for item in objects]
         await remove_objects(engine, objects)
-        left = await wait_for_tasks(engine, label)
+        on_nodes = await ends.wait(label)
         if not objects and not engine.pending:
-            return left
+            return on_nodes
         await trio.sleep(_ROUND_S if engine.pending else 0)
 
 
-async def remove_plan(engine: Engine, label: Sequence[str], *, wait: bool = True) -> None:
+async def remove_plan(engine: Engine, label: Sequence[str], ends: TaskEnds | None = None) -> None:
     """Remove the service with these labels and its files.
 
     Args:
         engine: A manager's.
         label: Of the plan.
-        wait: Whether to wait for the end of its tasks.
+        ends: Waits for the end of its tasks; None not to wait.
 
     Raises:
         EnvironmentLacks: The manager stopped responding.
     """
     while objects := [item for item in await find_objects(engine, label) if item.kind != "network"]:
         await remove_objects(engine, objects)
-    if wait:
-        await wait_for_tasks(engine, label)
-
-
-async def wait_for_tasks(engine: Engine, label: Sequence[str]) -> str:
-    """Wait until no task with all of some labels is left, except on nodes that are down.
-
-    Returns:
-        A clause about what is left, empty for nothing.
-    """
-    ask_at = trio.current_time() + _TASKS_END_WITHIN_S
-    while tasks := await list_tasks(engine, {"label": list(label)}):
-        if trio.current_time() > ask_at:
-            ask_at = trio.current_time() + _ASK_EVERY_S
-            nodes = await list_nodes(engine)
-            placed = {task.node_id for task in tasks}
-            down = [node for node in nodes if node.id in placed and node.state in _GONE]
-            if placed <= {node.id for node in down}:
-                names = ", ".join(node.name for node in down)
-                return f"containers on {names}, which the swarm removes when it is back"
-        await trio.sleep(_ROUND_S)
-    return ""
+    if ends:
+        await ends.wait(label)
 
 
 async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
