@@ -42,12 +42,14 @@ class Image:
         name: The name it was found by.
         id: The digest by which the engine identifies it.
         digest: Its registry's digest; None for an image that was made here.
+        architecture: Of the processors that run it, such as ``amd64``; empty if it does not say so.
     """
 
     requested: str
     name: str
     id: str
     digest: str | None
+    architecture: str = ""
 
     @property
     def stand_in(self) -> bool:
@@ -198,4 +200,4 @@ async def find_image(engine: Engine, name: str, *, requested: str | None = None)
             return None
         raise
     digest = details.repo_digests[0] if details.repo_digests else None
-    return Image(requested or name, name, details.id, digest)
+    return Image(requested or name, name, details.id, digest, details.architecture)

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, TypeAlias
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 Text: TypeAlias = Annotated[str, Meta(max_length=1_000)]
 Id: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}$")]
@@ -49,6 +49,7 @@ class ImageDetails(Struct, frozen=True, rename="pascal"):
 
     id: Id
     repo_digests: tuple[Text, ...] | None = None
+    architecture: Text = ""
 
 
 class ImageSummary(Struct, frozen=True, rename="pascal"):
@@ -137,11 +138,21 @@ class ExecDetails(Struct, frozen=True, rename="pascal"):
     pid: Pid = 0
 
 
+class ProgressDetail(Struct, frozen=True):
+    """How much of a layer has been transferred."""
+
+    current: float = 0
+
+
 class Progress(Struct, frozen=True):
-    """One line of a build or a pull."""
+    """One line of a build, a pull or a push."""
 
     stream: str = ""
     error: str = ""
+    id: str = ""
+    status: str = ""
+    progress_detail: ProgressDetail | None = field(name="progressDetail", default=None)
+    aux: Raw = Raw()
 
 
 class ContainerEvent(Struct, frozen=True):

@@ -18,6 +18,7 @@ from runner.core.units import Seconds
 from runner.stack.docker.engine import Engine, EngineRefused
 from runner.stack.docker.images import Image
 from runner.stack.docker.responses import Id, Progress
+from runner.stack.swarm.push_progress import PushProgress
 
 if TYPE_CHECKING:
     from runner.stack.swarm.placer import SwarmPlacer
@@ -75,33 +76,41 @@ async def push(engine: Engine, image: Image, registry: str, say: Callable[[str],
     try:
         await engine.call(partial(engine.api.tag, image.id, repository, tag, force=True))
         say(f"pushing {where}")
-        reason = await _push(engine, repository, tag)
-        if reason:
-            raise StackFailed(f"{where} cannot be pushed: {reason}", hint=_push_hint(reason, registry))
+        pushed = await _push(engine, repository, tag)
+        if pushed.error:
+            raise StackFailed(
+                f"{where} cannot be pushed: {pushed.error}", hint=_push_hint(pushed.error, registry)
+            )
         answer = await engine.read(_Distribution, engine.api.inspect_distribution, where)
     except EngineRefused as refused:
         raise StackFailed(
             f"{where} cannot be pushed: {refused.reason}", hint=_push_hint(refused.reason, registry)
         ) from refused
-    return f"{repository}@{answer.descriptor.digest}"
+    digest = answer.descriptor.digest
+    if pushed.digest and pushed.digest != digest:
+        raise StackFailed(
+            f"{where} was pushed as {pushed.digest}, and the registry has {digest} under that name",
+            hint="something else pushes the same name, or the registry changes images: use another prefix or "
+            "another registry",
+        )
+    return f"{repository}@{digest}"
 
 
-async def _push(engine: Engine, repository: str, tag: str) -> str:
-    """Push as long as the registry keeps answering; return why it failed, empty if it did not."""
-    errors: list[str] = []
+async def _push(engine: Engine, repository: str, tag: str) -> PushProgress:
+    """Push as long as the registry takes something."""
+    progress = PushProgress()
     with trio.CancelScope(deadline=trio.current_time() + _PUSH_SILENCE_S) as patience:
 
         def on_item(item: Progress) -> None:
-            patience.deadline = trio.current_time() + _PUSH_SILENCE_S
-            if item.error:
-                errors[:] = [item.error]
+            if progress.take(item):
+                patience.deadline = trio.current_time() + _PUSH_SILENCE_S
 
         await engine.stream(
             await engine.call(partial(engine.api.push, repository, tag=tag, stream=True)), on_item
         )
     if patience.cancelled_caught:
-        return "the registry does not respond"
-    return errors[-1] if errors else ""
+        progress.error = f"the registry took nothing for {_PUSH_SILENCE_S:g} s"
+    return progress
 
 
 def _push_hint(reason: str, registry: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from runner.cluster.placement import Node
@@ -13,6 +13,7 @@ from runner.experiment.suggestions import join_words
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.docker.stack_images import StackImages, obtain_images
 from runner.stack.protocols import StackContext
+from runner.stack.swarm.architectures import refuse_other_architectures
 from runner.stack.swarm.images import pin_images
 from runner.stack.swarm.missing_images import NeededImage, is_for_lack_of_an_image, refuse_missing
 from runner.stack.swarm.node_choice import meets, ready_nodes
@@ -51,17 +52,18 @@ async def obtain_part_images(
     """Return the images, pushed to the registry if the topology names one.
 
     Raises:
-        EnvironmentLacks: An image cannot be obtained.
+        EnvironmentLacks: An image cannot be obtained, or is for other processors than those of its nodes.
         StackFailed: The registry does not take an image.
     """
     stack = await obtain_images(placer.engine, topology, context)
     images = {role: stack.by_role[role] for role, _ in _constraints(topology)}
-    pinned = await pin_images(placer, images, topology.registry, context.say)
     needed = {
-        role: NeededImage(role, images[role], ready_nodes(nodes, constraints), pinned[role])
+        role: NeededImage(role, images[role], ready_nodes(nodes, constraints), images[role].id)
         for role, constraints in _constraints(topology)
     }
-    return PartImages(stack, needed)
+    refuse_other_architectures(needed.values())
+    pinned = await pin_images(placer, images, topology.registry, context.say)
+    return PartImages(stack, {role: replace(one, name=pinned[role]) for role, one in needed.items()})
 
 
 async def explain_missing(placer: SwarmPlacer, images: PartImages, failed: StackFailed) -> None:
