@@ -1,13 +1,18 @@
 """Without a registry, one message names all images that nodes lack: of agents and of the system."""
 
+import io
+import json
 import re
 import subprocess
+import tarfile
 
 import pytest
 
 from runner.cluster.placement import Node
 from runner.core.errors import EnvironmentLacks
+from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.swarm.agent_image import refuse_other_machines
+from runner.stack.swarm.preparation import prepare_stack
 from tests.swarm.conftest import AGENTS
 from tests.swarm.runs import doctor, running
 
@@ -76,6 +81,46 @@ def test_doctor_advises_on_images_and_nodes_that_are_lacking(agents, swarm):
     assert checks["image of agents"]["found"].startswith(f"node-3 lacks {agents}")
     advice = checks["image of agents"]["advice"]
     assert re.search(r"docker save loadproof-agent:\S+ \| ssh node-3 docker load", advice)
+
+
+@pytest.fixture
+def foreign(swarm):
+    """An image on the manager's engine that is for the processors of mainframes."""
+    docker = ["docker", "--host", swarm.url(swarm.manager)]
+    empty = io.BytesIO()
+    with tarfile.open(fileobj=empty, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("empty"))
+    subprocess.run([*docker, "import", "-", "foreign:1"], input=empty.getvalue(), check=True)
+    saved = subprocess.run([*docker, "save", "foreign:1"], capture_output=True, check=True).stdout
+    subprocess.run([*docker, "load"], input=for_mainframes(saved), check=True)
+    yield "foreign:1"
+    subprocess.run([*docker, "rmi", "--force", "foreign:1"], check=True)
+
+
+def for_mainframes(saved: bytes) -> bytes:
+    """Return a saved image whose configuration names another architecture."""
+    changed = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(saved)) as old, tarfile.open(fileobj=changed, mode="w") as new:
+        for member in old:
+            content = old.extractfile(member).read() if member.isfile() else b""
+            if member.name.endswith(".json") and b'"rootfs"' in content:
+                content = json.dumps(json.loads(content) | {"architecture": "s390x"}).encode()
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+    return changed.getvalue()
+
+
+async def test_an_image_for_other_processors_is_refused_with_its_nodes(placer, context, foreign):
+    app = {"image": foreign, "port": 8080, "nodes": ["node.role==worker"]}
+    topology = SwarmTopology.model_validate({"kind": "swarm", "app": app})
+
+    with pytest.raises(EnvironmentLacks) as refused:
+        await prepare_stack(placer, topology, context, await placer.nodes())
+
+    own = (await placer.nodes())[0].architecture
+    nodes = f"node-2 ({own}) and node-3 ({own})"
+    assert refused.value.message == f"the image {foreign} (app) is for s390x and cannot run on {nodes}"
+    assert f"docker pull --platform linux/{own} {foreign}" in refused.value.hint
 
 
 def test_agents_are_not_sent_to_machines_of_another_kind():
