@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import to_builtins
@@ -36,6 +36,7 @@ _PROGRAM: Final = {
 }
 """What identifies a program, in words."""
 _DIGITS: Final = 12
+_NOT_SET: Final = ["not set"]
 
 
 def machine_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple[SideBySide, ...]:
@@ -51,7 +52,8 @@ def other_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple
     overrides = [_all(runs, lambda run: " ".join(run.run.overrides)) for runs in sides]
     pairs = {"specification (SHA-256)": digests, "overrides": overrides}
     pairs |= {name: [_environment(runs, name) for runs in sides] for name in _VERSIONS}
-    old, new = (dict([*_setup(runs), *_programs(runs)]) for runs in sides)
+    pairs |= _set_up_on(base, head)
+    old, new = (dict(_programs(runs)) for runs in sides)
     return _differences(pairs | {name: [old[name], new[name]] for name in old if name in new})
 
 
@@ -94,7 +96,7 @@ def _all(runs: Sequence[Results], take: Callable[[Results], object]) -> list[str
 
 def _differences(pairs: Mapping[str, Sequence[list[str]]]) -> tuple[SideBySide, ...]:
     return tuple(
-        SideBySide(name.replace("_", " "), ", ".join(base), ", ".join(head))
+        SideBySide(name.replace("_mib", " (MiB)").replace("_", " "), ", ".join(base), ", ".join(head))
         for name, (base, head) in pairs.items()
         if set(base) != set(head)
     )
@@ -107,9 +109,16 @@ def _memory_differs(runs: Sequence[Results]) -> bool:
     return len(known) < len(sizes) or min(known) < (1 - _MEMORY_DIFFERS) * max(known)
 
 
-def _setup(runs: Sequence[Results]) -> Iterator[tuple[str, list[str]]]:
-    """Yield load and topology of each configuration of the last run, flattened."""
-    for configuration in runs[-1].configurations:
+def _set_up_on(base: Sequence[Results], head: Sequence[Results]) -> dict[str, list[list[str]]]:
+    """Return load and topology on both sides, of the configurations that both have."""
+    names = [{configuration.name for configuration in runs[-1].configurations} for runs in (base, head)]
+    old, new = (dict(_setup(runs, names[0] & names[1])) for runs in (base, head))
+    return {name: [old.get(name, _NOT_SET), new.get(name, _NOT_SET)] for name in {**old, **new}}
+
+
+def _setup(runs: Sequence[Results], names: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield load and topology of some configurations of the last run, flattened, without what is not set."""
+    for configuration in (one for one in runs[-1].configurations if one.name in names):
         name = configuration.name
         yield f"{name}: engine", [configuration.engine]
         system = to_builtins(configuration.topology)
@@ -150,6 +159,14 @@ def _flat(tree: Mapping[str, object], path: str = "") -> Iterator[tuple[str, str
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{path}{key}.")
-        else:
-            shown = list(value) if isinstance(value, tuple) else value
-            yield f"{path}{key}", _PORT.sub("{port}", str(shown))
+        elif value is not None:
+            yield f"{path}{key}", _PORT.sub("{port}", _plain(value))
+
+
+def _plain(value: object) -> str:
+    """Return a value of the specification as people write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(list(value) if isinstance(value, tuple) else value)

@@ -12,6 +12,7 @@ from runner.analyze.comparability import other_differences
 from runner.core.observed_results import ProgramUsage, UnreadableCounter
 from runner.core.results import Results
 from runner.core.stage_results import Stage
+from runner.core.system_facts import LimitFacts
 from runner.report import programs
 from runner.report.charts.cpu import cpu_by_role
 from runner.report.charts.nodes import cpu_by_node as cpu_by_node_chart
@@ -144,6 +145,29 @@ def test_other_machines_and_other_placement_are_differences_between_runs(
     differences = other_differences([RESULTS], [replace(RESULTS, configurations=(other,))])
     assert what in [difference.what for difference in differences]
     assert other_differences([RESULTS], [RESULTS]) == ()
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"),
+    [
+        (LimitFacts(cpus=0.5, memory_mib=None), {"limits.cpus": ("not set", "0.5")}),
+        (
+            LimitFacts(cpus=2.0, memory_mib=65536.0),
+            {"limits.cpus": ("not set", "2"), "limits.memory (MiB)": ("not set", "65536")},
+        ),
+    ],
+)
+def test_a_limit_on_one_side_only_is_a_difference(limits, shown):
+    configuration = RESULTS.configurations[0]
+    without = replace(configuration, topology=replace(configuration.topology, limits=None))
+    with_limit = replace(configuration, topology=replace(configuration.topology, limits=limits))
+
+    differences = other_differences(
+        [replace(RESULTS, configurations=(without,))], [replace(RESULTS, configurations=(with_limit,))]
+    )
+    assert {one.what: (one.base, one.head) for one in differences} == {
+        f"{configuration.name}: topology.{what}": values for what, values in shown.items()
+    }
 
 
 def test_names_of_nodes_are_text_and_not_markup() -> None:
