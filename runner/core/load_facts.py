@@ -182,8 +182,9 @@ class DropCauses(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         too_late: Never sent, because the generator did not run in their time.
-        not_offered: Never sent, because their part of the generator had ended or was lost before.
-        unknown_end: Sent by a part of the generator that was lost: they may have been answered.
+        not_offered: Not sent, as far as is known, because their part of the generator ended before.
+        unknown_end: Of a part of the generator that was lost, which may have sent them, and of which nothing
+            more is known.
         no_virtual_user: Never sent, because k6 had no free virtual user and was adding one.
         cut_off: Under way when the stage ended early. The causes of others that were dropped in such a stage
             are not known.

@@ -62,14 +62,19 @@ def longest_stall_s(accounts: Sequence[Account]) -> Seconds:
 
 
 def drop_causes(accounts: Sequence[Account]) -> DropCauses:
-    """Return how many requests, or users of scenarios, were dropped although there was room for them."""
+    """Return how many requests, or users of scenarios, were dropped although there was room for them.
+
+    A worker that is out of reach may have gone on: of what it has not reported, nothing is known.
+    """
     dead = [account for account in accounts if account.end is None]
     due = [account.users_scheduled if account.has_users else account.scheduled for account in dead]
     ended = [account.users_ended if account.has_users else account.ended for account in dead]
+    not_due = [max(0, one.planned - came) for one, came in zip(dead, due, strict=True)]
+    not_offered = sum(count for one, count in zip(dead, not_due, strict=True) if not one.is_out_of_reach)
     return DropCauses(
         too_late=sum(account.end.too_late for account in accounts if account.end),
-        not_offered=sum(max(0, one.planned - came) for one, came in zip(dead, due, strict=True)),
-        unknown_end=max(0, sum(due) - sum(ended)),
+        not_offered=not_offered,
+        unknown_end=max(0, sum(due) - sum(ended)) + sum(not_due) - not_offered,
     )
 
 

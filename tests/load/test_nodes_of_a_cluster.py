@@ -167,5 +167,5 @@ async def test_workers_of_an_agent_that_stands_still_stop_sending_when_it_is_los
     assert kept.scheduled == 240
     assert total(facts, "succeeded") <= answered < facts.planned
     assert answered - total(facts, "succeeded") <= lost.not_offered
-    assert facts.drops.not_offered + facts.drops.unknown_end == lost.not_offered
-    assert facts.drops.not_offered > 0
+    assert facts.drops.unknown_end == lost.not_offered > 0
+    assert facts.drops.not_offered == 0  # its workers may have gone on

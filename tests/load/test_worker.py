@@ -125,7 +125,7 @@ def test_the_quantum_changes_no_count(quantum_ns):
         )
         with worker(stage) as process:
             start(process)
-            seconds, _ = reports(process)
+            seconds, end = reports(process)
 
     assert sum(second.scheduled for second in seconds) == 600
-    assert sum(second.succeeded for second in seconds) == 600
+    assert sum(second.succeeded for second in seconds) == 600 - end.too_late  # of a busy machine

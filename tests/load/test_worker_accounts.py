@@ -208,6 +208,13 @@ def test_each_cause_of_dropped_requests_is_counted_by_the_worker_that_knows_it()
     assert causes == DropCauses(too_late=545, not_offered=400, unknown_end=10)
 
 
+def test_of_a_worker_out_of_reach_nothing_is_known_of_what_it_did_not_report():
+    lost = Account("generator worker 1 on node-2", planned=1000, scheduled=600, ended=590)
+    lost.is_out_of_reach = True
+
+    assert worker_losses.drop_causes([lost]) == DropCauses(unknown_end=410)
+
+
 def test_users_are_counted_where_users_come_due():
     dead = Account("generator worker 1", planned=50, scheduled=600, ended=590, has_users=True)
     dead.users_scheduled, dead.users_ended = 30, 21
