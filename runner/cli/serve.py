@@ -8,7 +8,6 @@ import click
 
 from runner.cli.output import answer, say
 
-_LOCAL = ("127.", "::1", "localhost")
 _MAX_PORT = 65_535
 
 
@@ -42,11 +41,10 @@ def serve(folder: Path, host: str, port: int, hosts: tuple[str, ...]) -> None:
     from runner.cli.exit_codes import die_of
     from runner.serve.server import serve as serve_runs
 
-    if not host.startswith(_LOCAL):
-        say(
-            f"everyone who reaches {host} can read these runs, without a password",
-            label="warning:",
-            colour="yellow",
-        )
-    number = serve_runs(folder, host=host, port=port, hosts=hosts, on_start=answer)
-    die_of(number)
+    def started(address: str, is_local: bool) -> None:
+        if not is_local:
+            text = f"everyone who reaches {host} can read these runs, without a password"
+            say(text, label="warning:", colour="yellow")
+        answer(address)
+
+    die_of(serve_runs(folder, host=host, port=port, hosts=hosts, on_start=started))

@@ -14,6 +14,8 @@ from functools import lru_cache
 from string import Formatter
 from typing import Any, Final, LiteralString
 
+from markupsafe import Markup
+
 from runner.core.ci_commands import without_ci_commands
 from runner.report import number_format
 
@@ -81,6 +83,16 @@ def without_controls(text: str) -> str:
     These are control characters but the tab, changes of the writing direction, and halves of characters.
     """
     return text if text.isprintable() else _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def visible(value: object) -> object:
+    """Return text with replacement characters as of `without_controls`, line by line; HTML and others as is.
+
+    Templates of HTML pages pass everything that they insert through it, by `finalize`.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "\n".join(map(without_controls, value.split("\n")))
 
 
 class _Escaping(Formatter):

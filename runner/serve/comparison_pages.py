@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from runner.serve.list_page import is_selectable
 from runner.serve.listing import Row, row, run_before
-from runner.serve.requests import failed, html, problem, site_of
+from runner.serve.requests import failed, html, problem, site_of, without_root
 from runner.serve.run_pages import inside
 from runner.serve.workshop import JobFailed
 
@@ -45,7 +45,8 @@ async def compare_page(request: Request) -> Response:
         text, title = await site.pages.run("comparison_text", base_place, head_place, force)
     except JobFailed as error:
         if error.kind == "UsageError" and not force:
-            return html("different.html.j2", request, 400, text=error.message, force=forced)
+            text = without_root(request, error.message)
+            return html("different.html.j2", request, 400, text=text, force=forced)
         return failed(request, error, "These runs cannot be compared")
     return html(
         "compare.html.j2",

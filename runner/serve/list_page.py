@@ -42,33 +42,34 @@ class ExperimentRow:
 async def list_page(request: Request) -> Response:
     """Return the list; its parameters are those of `runner.serve.listing.query_of`."""
     site = site_of(request)
-    await site.freshen()
+    await site.glance()
     runs, query = site.index.rows, query_of(request.query_params)
-    every = experiments(runs)
+    before = run_before(runs)
+    every = experiments(runs, before)
     shows_all = request.query_params.get("experiments") == "all"
     return html(
         "list.html.j2",
         request,
         query=query,
-        listing=listing(runs, query),
+        listing=listing(runs, query, before),
         runs=len(runs),
         experiments=every if shows_all else every[:_SHOWN],
         more=0 if shows_all else max(len(every) - _SHOWN, 0),
         verdicts=sorted({run.verdict or run.state.value for run in runs}),
         unread=site.reading,
+        has_looked=site.index.has_looked or bool(site.problem),
         is_partial=site.index.is_partial,
         problem=site.problem,
         version=site.index.version,
     )
 
 
-def experiments(runs: Sequence[RunSummary]) -> list[ExperimentRow]:
+def experiments(runs: Sequence[RunSummary], before: Mapping[str, RunSummary]) -> list[ExperimentRow]:
     """Return the experiments that have runs with results, the one with the newest run first."""
     groups: dict[str, list[RunSummary]] = {}
     for run in runs:
         if run.is_measured and run.experiment:
             groups.setdefault(run.experiment, []).append(run)
-    before = run_before(runs)
     return [_experiment(name, group, before) for name, group in groups.items()]
 
 

@@ -123,19 +123,19 @@ def query_of(parameters: Mapping[str, str]) -> Query:
     )
 
 
-def listing(runs: Sequence[RunSummary], query: Query) -> Listing:
+def listing(runs: Sequence[RunSummary], query: Query, before: Mapping[str, RunSummary]) -> Listing:
     """Return a page of runs.
 
     Args:
         runs: All, newest first.
         query: Which of them, and in which order.
+        before: As `run_before` returns it.
     """
     passing = [run for run in runs if _passes(run, query)]
     ordered = _sorted(passing, query)
     pages = -(-len(ordered) // PAGE_SIZE) or 1
     page = min(query.page, pages)
     shown = ordered[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    before = run_before(runs)
     return Listing(tuple(row(run, before.get(run.path)) for run in shown), len(ordered), pages, page)
 
 
@@ -171,6 +171,8 @@ def _passes(run: RunSummary, query: Query) -> bool:
         return False
     if query.verdict and query.verdict not in {run.verdict, run.state}:
         return False
+    if not query.text:
+        return True
     text = f"{run.experiment} {run.title} {run.verdict} {run.state} {run.path} {run.started_at}".casefold()
     return all(word in text for word in query.text.casefold().split())
 

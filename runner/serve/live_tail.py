@@ -21,6 +21,7 @@ import trio
 from runner.core.live import MAX_LINE, LiveRecord, decode_live, encode_live
 from runner.core.units import Bytes, Seconds
 from runner.serve.live_history import RunHistory
+from runner.serve.visible_json import visible_json
 from runner.store.live_file import is_in_progress
 from runner.store.run_names import LIVE, RESULTS
 
@@ -180,7 +181,7 @@ class LiveTail:
 
 def _event(records: Iterable[LiveRecord], identifier: str) -> bytes:
     """Return an event with records, which are encoded anew: only what a record may have gets to a page."""
-    content = b",".join(encode_live(record).rstrip(b"\n") for record in records)
+    content = visible_json(b",".join(encode_live(record).rstrip(b"\n") for record in records))
     last = f"id: {identifier}\n".encode() if identifier else b""
     return last + b"event: records\ndata: [" + content + b"]\n\n"
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from runner.experiment.suggestions import harmless
 from runner.report import number_format
+from runner.report.markdown_text import visible
 from runner.serve.assets import asset
 from runner.serve.site import address
 from runner.store.run_summary import RunState
@@ -69,6 +70,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("runner.serve"),
         autoescape=True,
+        finalize=visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

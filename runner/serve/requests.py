@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from starlette.convertors import Convertor, register_url_convertor
@@ -15,6 +16,7 @@ from runner.serve.workshop import Busy, JobFailed
 from runner.store.run_summary import RunSummary
 
 _SHOWN_DETAILS: Final = 40
+_NO_HINT: Final = "Its files are incomplete, or were changed. Run the experiment again."
 
 
 class _Any(Convertor[str]):
@@ -57,6 +59,15 @@ def html(template: str, request: Request, status: int = 200, /, **values: object
     return HTMLResponse(render(template, folder=harmless(str(site_of(request).folder)), **values), status)
 
 
+def without_root(request: Request, text: str) -> str:
+    """Return a message in which paths are relative to the folder that is shown: visitors may be strangers."""
+    folder = site_of(request).folder
+    for root in (os.path.realpath(folder), os.path.abspath(folder)):  # noqa: PTH100  (a name may be no UTF-8)
+        if root != os.sep:
+            text = text.replace(f"{root}{os.sep}", "")
+    return text
+
+
 def problem(
     request: Request,
     status: int,
@@ -67,7 +78,7 @@ def problem(
     run: RunSummary | None = None,
 ) -> Response:
     """Return a page that says what is wrong, and what to do."""
-    shown = details[:_SHOWN_DETAILS]
+    text, hint, *shown = (without_root(request, line) for line in (text, hint, *details[:_SHOWN_DETAILS]))
     values = {"heading": heading, "text": text, "hint": hint, "details": shown, "run": run}
     return html("problem.html.j2", request, status, **values)
 
@@ -75,7 +86,8 @@ def problem(
 def failed(request: Request, error: JobFailed, heading: str, run: RunSummary | None = None) -> Response:
     """Return a page that says why there is no result of a job."""
     status = 503 if isinstance(error, Busy) else 422
-    response = problem(request, status, heading, error.message, error.hint, error.details, run)
+    hint = error.hint or (_NO_HINT if run else "")
+    response = problem(request, status, heading, error.message, hint, error.details, run)
     if isinstance(error, Busy):
         response.headers["Retry-After"] = "3"
     return response

@@ -32,7 +32,7 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     hosts: Sequence[str] = (),
-    on_start: Callable[[str], object] = print,
+    on_start: Callable[[str, bool], object],
 ) -> signal.Signals:
     """Serve the runs below a folder until a signal comes, and return that.
 
@@ -41,7 +41,7 @@ def serve(
         host: The address to listen on, or a name of it.
         port: 0 for any free one.
         hosts: More names that the server is reached by.
-        on_start: Receives its address when it listens.
+        on_start: Receives its address when it listens, and whether only this machine reaches that.
 
     Raises:
         UsageError: There is no such folder or address.
@@ -50,6 +50,7 @@ def serve(
     check_folder(folder)
     listening = listen(host, port)
     site = Site(folder, RunIndex(folder))
+    site.ask()
     return trio.run(partial(serve_on, listening, site, host=host, hosts=hosts, on_start=on_start))
 
 
@@ -59,7 +60,7 @@ async def serve_on(
     *,
     host: str,
     hosts: Sequence[str] = (),
-    on_start: Callable[[str], object] = lambda _: None,
+    on_start: Callable[[str, bool], object] = lambda *_: None,
     until: Callable[[Site], Awaitable[None]] | None = None,
 ) -> signal.Signals:
     """Serve a site on a socket that listens until a signal comes, and return that.
@@ -69,18 +70,19 @@ async def serve_on(
         site: What is served.
         host: The address that the socket listens on, or a name of it.
         hosts: More names that the server is reached by.
-        on_start: Receives its address.
+        on_start: As of `serve`.
         until: Ends the server when it returns, as a signal does.
     """
     address = listening.getsockname()[0]
-    is_any = ipaddress.ip_address(address.partition("%")[0]).is_unspecified
-    app = application(site, [host, address, *hosts], any_address=is_any)
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    app = application(site, [host, address, *hosts], any_address=ip.is_unspecified)
     ends = _Ends(site, until)
     with trio.open_signal_receiver(*_SIGNALS) as signals:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-        on_start(address_of(host, listening))
+        on_start(address_of(host, listening), ip.is_loopback)
 
         async with trio.open_nursery() as background:
+            background.start_soon(site.look_when_asked)
             background.start_soon(site.watch)
             background.start_soon(site.read_runs)
             await serve_connections(

@@ -28,6 +28,9 @@ _SCAN_EVERY_S: Final[Seconds] = 2.0
 _SCAN_SHARE: Final = 0.01
 """Of a processor's time, for looking whether there are new runs."""
 _SAVE_EVERY_S: Final[Seconds] = 15.0
+_PATIENCE_S: Final[Seconds] = 0.4
+_FIRST_S: Final[Seconds] = 0.05
+"""How long a list waits for the look into the folder, later and at first."""
 _MAX_KEPT: Final = 32 * BYTES_PER_MIB
 
 
@@ -65,6 +68,8 @@ class Site:
     owed: int = 0
     asked_at: float = float("-inf")
     _changed: trio.Event = field(default_factory=trio.Event)
+    _asked: trio.Event = field(default_factory=trio.Event)
+    _looked: trio.Event = field(default_factory=trio.Event)
     _to_read: trio.Event = field(default_factory=trio.Event)
     _scanning: trio.Lock = field(default_factory=trio.Lock)
     _scanned_at: float = float("-inf")
@@ -74,8 +79,8 @@ class Site:
 
     @property
     def reading(self) -> int:
-        """How many runs were not read yet."""
-        return self.index.unread
+        """How many runs were not read yet; before the first look into the folder at least one."""
+        return self.index.unread if self.index.has_looked or self.problem else max(self.index.unread, 1)
 
     def find(self, raw: bytes) -> RunSummary | None:
         """Return the run that the end of an address names; only what the index knows has an address."""
@@ -100,6 +105,30 @@ class Site:
                 self.announce()
             if self.index.waiting():
                 self._to_read.set()
+
+    async def look_when_asked(self) -> None:
+        """Look for new and changed runs whenever that is asked for; runs until it is cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked = trio.Event()
+            await self.freshen()
+            looked, self._looked = self._looked, trio.Event()
+            looked.set()
+
+    def ask(self) -> None:
+        """Ask for a look at new and changed runs."""
+        self._asked.set()
+
+    async def glance(self) -> None:
+        """Look for new and changed runs, but wait for that only a moment: the list says what comes later.
+
+        The first list shows at once what is known from the last time, if anything is.
+        """
+        looked = self._looked
+        self.ask()
+        is_known = bool(self.index.rows) and not self.index.has_looked
+        with trio.move_on_after(_FIRST_S if is_known else _PATIENCE_S):
+            await looked.wait()
 
     async def watch(self) -> None:
         """Look for changes while there are viewers; runs until it is cancelled."""

@@ -26,6 +26,10 @@ from runner.store.json_text import encode_json
 
 SCHEMA_VERSION: Final = 1
 _MAX_SHOWN: Final = 200
+_DAMAGED: Final = (
+    "it was changed after it was written; to see the trials before it, remove this line and all below it in "
+    "a copy of the run's folder"
+)
 
 
 class Entry(Struct, frozen=True):
@@ -119,7 +123,8 @@ def parse(content: bytes, source: str) -> list[Entry]:
         except (ValueError, RecursionError) as error:
             if number == len(lines) and not isinstance(error, _NewerError):
                 break
-            raise StoredRunError(f"{source}, line {number}: {_first_line(error)}") from None
+            hint = "" if isinstance(error, _NewerError) else _DAMAGED
+            raise StoredRunError(f"{source}, line {number}: {_first_line(error)}", hint=hint) from None
     return entries
 
 

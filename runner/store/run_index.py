@@ -29,12 +29,14 @@ class RunIndex:
         folder: Below which the runs are.
         version: Grows with every change of the rows.
         is_partial: Whether the folder has more entries than are looked at.
+        has_looked: Whether the rows are those of the folder; else they are those of the last time.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.version = 0
         self.is_partial = False
+        self.has_looked = False
         self._read_at: dict[str, Seconds] = {}
         self._rows: dict[str, RunSummary] = load(folder)
         self._candidates: dict[str, Candidate] = {}
@@ -65,6 +67,9 @@ class RunIndex:
                 write every second; whether one was killed is all that reading it again can show.
         """
         before = self._rows
+        if not self.has_looked:
+            self.has_looked = True
+            self.version += 1
         self.is_partial = found.is_partial
         self._candidates = {candidate.path: candidate for candidate in found.candidates}
         self._rows = {

@@ -67,16 +67,20 @@ def _summary(where: Path, candidate: Candidate, read_archive: ArchiveReader) -> 
 def _damaged(folder: Path, candidate: Candidate, error: LoadproofError) -> RunSummary:
     """Return the row of a run that cannot be read, or of a file that another program wrote."""
     where = str(folder / candidate.path)
-    message = error.message.removeprefix(f"cannot read {where}: ")
-    message = message.replace(f"{where}/", "").replace(f"{where}: ", "")
-    message = f"{message}: {error.details[0]}" if error.details else message
+
+    def relative(text: str) -> str:
+        text = text.removeprefix(f"cannot read {where}: ")
+        return text.replace(f"{where}/", "").replace(f"{where}: ", "")
+
+    message, hint, *details = map(relative, (error.message, error.hint, *error.details[:1]))
+    message = f"{message}: {details[0]}" if details else message
     if isinstance(error, ForeignArchive):
-        return unmeasured(candidate, RunState.FOREIGN, message, error.hint)
+        return unmeasured(candidate, RunState.FOREIGN, message, hint)
     if isinstance(error, ArchiveDamaged) and _starts_as_zip(folder / candidate.path):
-        return unmeasured(candidate, RunState.UNVERIFIED, message, error.hint)
+        return unmeasured(candidate, RunState.UNVERIFIED, message, hint)
     if candidate.is_archive or not candidate.names - {RESULTS}:
         return unmeasured(candidate, RunState.FOREIGN, message)
-    return unmeasured(candidate, RunState.DAMAGED, message, error.hint)
+    return unmeasured(candidate, RunState.DAMAGED, message, hint)
 
 
 def _starts_as_zip(file: Path) -> bool:

@@ -92,6 +92,10 @@ def fill(folder):
     truncated = add_run(folder, "shop", 20) / "results.json"
     truncated.write_text(truncated.read_text()[:500])
     (add_run(folder, "shop", 21) / "results.json").unlink()
+    garbled = add_run(folder, "shop", 22)
+    (garbled / "results.json").unlink()
+    with (garbled / "journal.ndjson").open("ab") as journal:
+        journal.write(b"\xff\x00garbage\n" * 2)
     hostile = add_run(folder, number=30) / "results.json"
     results = json.loads(hostile.read_text())
     results["experiment"]["title"] = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b[31m'

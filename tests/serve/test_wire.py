@@ -120,7 +120,8 @@ def test_every_entry_of_the_list_has_a_page(served):
     addresses = set(re.findall(r'href="(/run/[^"]*)"', text))
     assert len(addresses) >= 11
 
-    answers = {address: served.get(address) for address in addresses if "kept" not in address}
+    shown = [address for address in addresses if "kept" not in address and "00022" not in address]
+    answers = {address: served.get(address) for address in shown}
 
     assert {answer.status_code for answer in answers.values()} == {200}
     assert all(
@@ -128,6 +129,16 @@ def test_every_entry_of_the_list_has_a_page(served):
     )
     assert "its bytes were changed" in answers["/run/broken.zip"].text
     assert "Links are not followed" in answers["/run/away"].text
+
+
+def test_a_damaged_file_is_named_by_its_path_in_the_folder_and_there_is_advice(served):
+    served.list_when_read()
+
+    page = served.get("/run/shop/run-00022").text
+
+    assert re.search(r"<p>shop/run-00022/journal.ndjson, line \d+: ", page)
+    assert "to see the trials before it, remove this line" in page
+    assert str(served.folder) not in page.partition("<main")[2]
 
 
 def test_files_of_a_run_are_given_as_they_are_on_disk(served):
@@ -296,6 +307,21 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(served, tmp_path):
     assert (result.returncode, result.stdout) == (3, "")
     assert f"port {served.port} of 127.0.0.1 is in use" in result.stderr
     assert "--port" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "0.0.0.0"])
+def test_only_a_server_that_others_reach_warns_of_that(served, tmp_path, host):
+    result = run_cli("serve", str(tmp_path), "--host", host, "--port", str(served.port))
+
+    assert (result.returncode, result.stdout) == (3 if host == "0.0.0.0" else 2, "")
+    assert result.stderr.startswith("error: ")
+    assert "password" not in result.stderr
+
+
+def test_a_server_that_others_reach_warns_before_its_address(tmp_path, cache):
+    server = Served(tmp_path, cache, "--host", "0.0.0.0")
+
+    assert "everyone who reaches 0.0.0.0 can read these runs" in server.end()[1]
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):

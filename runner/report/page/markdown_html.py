@@ -8,8 +8,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from runner.report.markdown_text import visible
+
 _environment: Final = Environment(
-    loader=PackageLoader("runner.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=PackageLoader("runner.report"),
+    autoescape=True,
+    finalize=visible,
+    undefined=StrictUndefined,
+    trim_blocks=True,
 )
 _markdown: Final = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 _MAX_HEADING: Final = 6
@@ -28,7 +34,7 @@ def text_page(title: str, text: str) -> str:
 
 def to_html(text: str, *, deeper: int = 0) -> Markup:
     """Return Markdown as HTML: headings `deeper` levels down, tables in boxes that scroll by themselves."""
-    tokens = _markdown.parse(text)
+    tokens = _markdown.parse(str(visible(text)))
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + deeper, _MAX_HEADING)}"
