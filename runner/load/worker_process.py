@@ -86,6 +86,9 @@ class WorkerPool:
     async def take(self, count: int, on_spawn: Callable[[int], None]) -> AsyncIterator[list[WorkerProcess]]:
         """Provide processes for one stage; afterwards those that wait stay in the pool, and the others end.
 
+        When a stage is given up, what is in the middle of it is killed: to close thousands of connections in
+        good order would take longer than users wait who have interrupted a run.
+
         Args:
             count: Number of processes.
             on_spawn: Called with each process's pid as soon as it exists, or is used again.
@@ -96,6 +99,11 @@ class WorkerPool:
                 taken.append(self._next_waiting() or await _start(self._module))
                 on_spawn(taken[-1].pid)
             yield taken
+        except BaseException:
+            for worker in taken:
+                if not worker.waits and worker.returncode is None:
+                    worker.process.kill()
+            raise
         finally:
             self._waiting += [worker for worker in taken if worker.waits]
             await _end([worker for worker in taken if not worker.waits])

@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from threading import Thread
 from typing import Final, TypeAlias
 
 from runner.core.units import BYTES_PER_MIB, Seconds
@@ -46,6 +48,20 @@ def draw(charts: Sequence[Chart]) -> Pictures:
         if svg is not None:
             drawn[chart.name] = (chart.alt, *light_and_dark(svg))
     return drawn
+
+
+def begin_drawing(charts: Sequence[Chart]) -> Future[Pictures]:
+    """Draw charts while the caller does something else; see `draw`."""
+    pictures: Future[Pictures] = Future()
+
+    def run() -> None:
+        try:
+            pictures.set_result(draw(charts))
+        except Exception as error:  # noqa: BLE001  (the caller gets it with the result)
+            pictures.set_exception(error)
+
+    Thread(target=run, name="charts", daemon=True).start()  # an interrupted command does not wait for it
+    return pictures
 
 
 def chart_script() -> str:

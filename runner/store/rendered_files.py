@@ -8,7 +8,7 @@ from runner.core.results import Results
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
-from runner.store.chart_process import Pictures, draw
+from runner.store.chart_process import Pictures, begin_drawing
 from runner.store.vega_cache import vega_bundle
 
 MARKDOWN: Final = "report.md"
@@ -24,9 +24,11 @@ def rendered(results: Results) -> dict[str, bytes]:
     is left out: it must not prevent the report.
     """
     bundle = vega_bundle()
-    pictures = draw(charts(results)) if bundle else {}
-    files = {MARKDOWN: render_markdown(results, pictures=pictures).encode()}
-    return files | chart_files(pictures) | {PAGE: render_page(results, bundle=bundle).encode()}
+    drawing = begin_drawing(charts(results) if bundle else ())
+    page = render_page(results, bundle=bundle).encode()
+    pictures = drawing.result()
+    markdown = render_markdown(results, pictures=pictures).encode()
+    return {MARKDOWN: markdown} | chart_files(pictures) | {PAGE: page}
 
 
 def chart_files(pictures: Pictures) -> dict[str, bytes]:

@@ -86,6 +86,16 @@ async def test_the_processes_of_a_cancelled_stage_end_at_once(stages):
     assert not Path(f"/proc/{stages.pids[0][0]}").exists()
 
 
+async def test_a_process_in_the_middle_of_a_cancelled_stage_is_killed():
+    async with worker_pool() as pool:
+        with trio.CancelScope() as scope:
+            async with pool.take(1, lambda _: None) as (process,):
+                scope.cancel()
+                await trio.sleep_forever()
+
+    assert process.returncode == -signal.SIGKILL
+
+
 async def test_no_process_is_left_when_the_pool_is_closed():
     with scripted(lambda client, _: client.sendall(OK)) as port:
         async with worker_pool() as pool:
