@@ -18,6 +18,8 @@ MAX_VISITS: Final = 20_000
 """How many values the filters of a path may look at, which takes about a tenth of a second; wildcards and
 ``..`` may look at `_CHEAPER` times as many."""
 _CHEAPER: Final = 5
+_FILTERED: Final = MAX_VISITS // 2
+"""How many entries a usual filter may look at: it reads a value or two of each."""
 MAX_SELECTORS: Final = 100
 """How many combinations the selectors in all brackets of a path may have, such as 4 of ``['a','b'][0,1]``."""
 
@@ -102,8 +104,8 @@ def _selected(path: str, document: Any) -> list[Any]:
     except JSONPathError as error:
         raise ValueError(str(error)) from None
     except _TooManyVisits:
-        message = f"{path} looks at too many values: the body has more than {MAX_VISITS:,} for a filter"
-        raise ValueError(f"{message}, or {MAX_VISITS * _CHEAPER:,} for a wildcard") from None
+        message = f"{path} looks at too many values in the body: a filter may look at about {_FILTERED:,} entries"
+        raise ValueError(f"{message}, a wildcard or '..' at {MAX_VISITS * _CHEAPER:,} values") from None
     return values
 
 

@@ -78,8 +78,8 @@ IN_JSON = ExtractOrder("v", json="$.a")
 FLOAT = "64-bit floating point"
 HALF = f"{NOT_FOUND}: a text in the JSON of the body has half of a surrogate pair, which is no character"
 TOO_MANY = (
-    "$[?@ > 1] looks at too many values: "
-    "the body has more than 20,000 for a filter, or 100,000 for a wildcard"
+    "$[?@ > 1] looks at too many values in the body: "
+    "a filter may look at about 10,000 entries, a wildcard or '..' at 100,000 values"
 )
 
 
