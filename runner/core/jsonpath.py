@@ -104,7 +104,9 @@ def _selected(path: str, document: Any) -> list[Any]:
     except JSONPathError as error:
         raise ValueError(str(error)) from None
     except _TooManyVisits:
-        message = f"{path} looks at too many values in the body: a filter may look at about {_FILTERED:,} entries"
+        message = (
+            f"{path} looks at too many values in the body: a filter may look at about {_FILTERED:,} entries"
+        )
         raise ValueError(f"{message}, a wildcard or '..' at {MAX_VISITS * _CHEAPER:,} values") from None
     return values
 

@@ -71,9 +71,9 @@ _BY_STATUS: Final = {
     415: "set the body's Content-Type in {headers}",
     422: "check {body}",
     429: "the service limits the rate of requests: raise its limit for the test, or offer a lower rate",
-    502: "the proxy received no valid response from the app: read both logs for these requests",
+    502: "the server that responded got no valid response from the one behind it: read the logs of both",
     503: "the service was overloaded or not ready: read its log for these requests, or offer a lower rate",
-    504: "the proxy received no response from the app in time: read both logs for these requests",
+    504: "the server that responded got no response in time from the one behind it: read the logs of both",
 }
 _HEADERS: Final = {
     3: ("location", "Location"),

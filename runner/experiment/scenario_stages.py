@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -9,8 +10,10 @@ from runner.experiment.base_model import Conflict, conflict_if
 from runner.experiment.find import FindStage
 from runner.experiment.quantities import format_time
 from runner.experiment.scenario_counts import shortest_pauses
+from runner.experiment.scenario_requests import request_of
 from runner.experiment.scenario_values import new_names
-from runner.experiment.suggestions import did_you_mean, join_words
+from runner.experiment.suggestions import did_you_mean, display, join_words
+from runner.experiment.url import host_of, literal, plain_host
 
 if TYPE_CHECKING:
     from runner.experiment.model import Configuration, Experiment
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from runner.experiment.traffic import Load
 
 _SHOWN: Final = 20
+_AUTHORITY: Final = re.compile(
+    r"(?i)https?://(?:[^/?#$@]*@)?(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]*)?(?:[/?#]|$)"
+)
+"""The beginning of a URL whose host is written out."""
 
 
 def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
@@ -34,6 +41,37 @@ def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
         hint = "write users_per_s: scenarios started per second, or users: a number of users"
         yield conflict_if(stage.rps is not None, (*at, "rps"), message, hint)
     yield from _service_names(configuration)
+    yield from _foreign_urls(configuration)
+
+
+def _foreign_urls(configuration: Configuration) -> Iterator[Conflict]:
+    """Yield a conflict for each `url` that is written out and leads to a host that is not allowed."""
+    load = configuration.load
+    for index, scenario in enumerate(load.scenarios):
+        for placed in scenario.request_steps():
+            request = request_of(load, placed.step)
+            written = _AUTHORITY.match(request.url or "") if request else None
+            if request is None or written is None:
+                continue
+            host = plain_host(written[1])
+            if _may_be_requested(host, configuration):
+                continue
+            at: tuple[str | int, ...] = ("scenarios", index, *placed.at, "request")
+            if isinstance(placed.step.request, str):
+                at = ("requests", load.requests.index(request))  # type: ignore[arg-type]  # found by its name
+            message = f"leads to {display(host)}, which is neither the target's host nor in load.allow_hosts"
+            hint = f'if you are authorized to put load on it, add allow_hosts: ["{host}"] to load'
+            yield Conflict(("load", *at, "url"), message, hint)
+
+
+def _may_be_requested(host: str, configuration: Configuration) -> bool:
+    """Return whether a host may be requested; a system that is started is on an address of this machine."""
+    target = configuration.topology.external_url
+    if host in configuration.load.allow_hosts:
+        return True
+    if target is not None:
+        return host == host_of(target)
+    return host == "localhost" or literal(host) is not None
 
 
 def too_long(load: Load, stage: Stage) -> Iterator[str]:

@@ -170,6 +170,33 @@ def test_too_many_steps_are_refused() -> None:
     assert position.message == "should have at most 200 steps, those inside others included, not 203"
 
 
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("http://other.example/x", "other.example"),
+        ("HTTPS://u:p@Other.Example:444", "other.example"),
+        ("http://[2001:db8::1]/", "2001:db8::1"),
+        ("http://127.0.0.1:9999/x", ""),
+        ("http://allowed.example/", ""),
+        ("http://${token}.example/", ""),
+        ("//other.example", ""),
+    ],
+)
+def test_a_url_that_is_written_out_leads_to_an_allowed_host(url: str, refused: str) -> None:
+    spec = SMALL.replace('path: "/${token}"', f'url: "{url}"', 1).replace(
+        "load:\n", "load:\n  allow_hosts: [allowed.example]\n"
+    )
+    if not refused:
+        assert read(spec).configurations
+        return
+    (position,) = error(spec).positions
+    assert position.path == "load.scenarios[0].steps[1].request.url"
+    assert (
+        position.message
+        == f"leads to '{refused}', which is neither the target's host nor in load.allow_hosts"
+    )
+
+
 def test_a_name_of_a_hook_or_of_a_service_cannot_be_extracted() -> None:
     hooks = "hooks: {setup: [{request: {path: /}, extract: {token: {json: $.id}}}]}\n"
     assert "'token' is extracted by a hook already" in error(SMALL + hooks).problems[0]
