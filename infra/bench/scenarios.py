@@ -14,6 +14,7 @@ from typing import Any
 from infra.bench.bare_timer import bare_timer
 from infra.bench.contenders import Contender, Job
 from infra.bench.figures import Offered, nginx, offer_stage, truth_server
+from infra.bench.interrupted import interrupted
 from infra.bench.watched import LENGTH_S, Measured, run
 from runner.core import histogram
 
@@ -61,6 +62,7 @@ def scenarios() -> Iterator[Row]:
         yield from _beside_k6(port)
         yield _starts(port)
         yield _waiting(port)
+        yield from interrupted(port)
     yield _latencies()
 
 

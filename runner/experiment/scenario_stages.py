@@ -58,7 +58,7 @@ def _foreign_urls(configuration: Configuration) -> Iterator[Conflict]:
                 continue
             at: tuple[str | int, ...] = ("scenarios", index, *placed.at, "request")
             if isinstance(placed.step.request, str):
-                at = ("requests", load.requests.index(request))  # type: ignore[arg-type]  # found by its name
+                at = ("requests", load.requests.index(request))
             message = f"leads to {display(host)}, which is neither the target's host nor in load.allow_hosts"
             hint = f'if you are authorized to put load on it, add allow_hosts: ["{host}"] to load'
             yield Conflict(("load", *at, "url"), message, hint)
