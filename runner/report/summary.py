@@ -92,7 +92,7 @@ def _row(stage: Stage, *, scenarios: bool) -> dict[str, str]:
         "rate over time": rate_sparkline(stage),
         "duration p95 ms": _short("duration.p95", stage),
         "app cores": _short("cpu.app.avg", stage),
-        "lost": f"{stage.requests.lost:,}",
+        "requests lost": f"{stage.requests.lost:,}",
         "verdict": _verdict(stage),
     }
 
