@@ -138,7 +138,9 @@ def test_no_width_breaks_a_word_or_hides_a_figure_or_a_verdict(name, columns):
     assert "…" not in text.replace(" … ", "")
     words = text.split()
     for row in summary_rows(results):
-        figures = (row[column] for column in ("actual RPS", "duration p95 ms", "requests lost", "verdict", "stage"))
+        figures = (
+            row[column] for column in ("actual RPS", "duration p95 ms", "requests lost", "verdict", "stage")
+        )
         assert {word for figure in figures for word in figure.split()} <= {word.strip(",") for word in words}
 
 

@@ -18,15 +18,19 @@ _TICKS: Final = {
 }  # fmt: skip
 """One in how many requests is slower, to the percentile."""
 _MAX_STAGES: Final = 10
+_MEDIAN: Final = 50.0
 _PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 
 
 def distribution(results: Results) -> Chart | None:
-    """Return response time by percentile, the axis stretched towards the slowest as HdrHistogram plots it."""
+    """Return response time by percentile, the axis stretched towards the slowest as HdrHistogram plots it.
+
+    None where no stage has a median, because most requests of each were lost.
+    """
     stages = [measured for measured in measured_stages(results) if _is_drawn(measured.stage)]
     drawn = _slowest(stages)
     rows = _rows(drawn, several=several_configurations(stages))
-    if not rows:
+    if not any(row["percentile"] == _MEDIAN for row in rows):
         return None
     labels = " : ".join(f"datum.value == {odds} ? '{text}'" for odds, text in _TICKS.items())
     axis = {"values": list(_TICKS), "labelExpr": f"{labels} : ''"}

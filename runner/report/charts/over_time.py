@@ -24,13 +24,17 @@ _CHARACTER_WIDTH: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class _Band:
-    """The place of one stage on the time axis, in seconds: warm-up from `begins`, window from `origin`."""
+    """The place of one stage on the time axis, in seconds: warm-up from `begins`, window from `origin`.
+
+    Attributes:
+        names: What it may be called above the chart, best first; the first that fits is drawn.
+    """
 
     begins: float
     origin: float
     ends: float
     place: str
-    label: str
+    names: tuple[str, ...]
     stage: Stage
     moments: tuple[Moment, ...]
 
@@ -113,7 +117,9 @@ def _bands(stages: list[MeasuredStage]) -> list[_Band]:
         origin = begins + stage.warmup_s
         ends = origin + max(stage.window_s, stage.timeseries[-1].t_s)
         place = measured.place(several=several)
-        bands.append(_Band(begins, origin, ends, place, measured.label, stage, stage.timeseries))
+        is_alone = several and [one.configuration for one in stages].count(measured.configuration) == 1
+        names = (place, *([measured.configuration] if is_alone else []), measured.label)
+        bands.append(_Band(begins, origin, ends, place, names, stage, stage.timeseries))
         begins = ends + _PAUSE_S
     return bands
 
@@ -146,7 +152,7 @@ def _fitting_names(bands: Sequence[_Band]) -> Iterator[Row]:
     end = bands[-1].ends
     for band in bands:
         width = (band.ends - band.begins) / end * chart.WIDTH
-        fitting = (name for name in (band.place, band.label) if len(name) * _CHARACTER_WIDTH <= width)
+        fitting = (name for name in band.names if len(name) * _CHARACTER_WIDTH <= width)
         if name := next(fitting, ""):
             yield {"middle": (band.begins + band.ends) / 2, "name": name}
 

@@ -51,7 +51,7 @@ def requests(results: Results) -> Chart | None:
         return None
     names = _slowest_first(points)
     shown = names[:_MAX_REQUESTS]
-    several = several_configurations(drawn)
+    several = several_configurations(measured_stages(results, medians=True))
     rows = [_row(point, several=several) for point in points if point.request in shown]
     colours = chart.series_colours(str(row["series"]) for row in rows)
     spec: Spec = {
