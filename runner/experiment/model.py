@@ -28,7 +28,6 @@ from runner.experiment.row_limits import row_conflicts
 from runner.experiment.stage import Stage, without_schedule
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
-from runner.experiment.swarm_topology import SwarmTopology
 from runner.experiment.thresholds import Threshold, metric_hint
 from runner.experiment.topology import Topology
 from runner.experiment.traffic import Load
@@ -38,7 +37,7 @@ from runner.experiment.variables import ReadRows, extracting, used
 __all__ = [
     "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
     "FindStage", "Load", "Metrics", "NamedRequest", "ProcessTopology", "Proxy", "Request", "Stage",
-    "SwarmTopology", "Threshold", "Topology",
+    "Threshold", "Topology",
 ]  # fmt: skip
 
 MAX_CONFIGURATIONS: Final = 64

@@ -206,7 +206,7 @@ class Request(SpecModel):
         description="Fields of a form, sent as application/x-www-form-urlencoded.",
         examples=[{"user": "ada"}],
     )
-    multipart: tuple[MultipartPart, ...] | None = Field(
+    multipart: tuple[Annotated[MultipartPart, WhenUsed()], ...] | None = Field(
         None,
         min_length=1,
         max_length=100,

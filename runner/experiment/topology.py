@@ -5,30 +5,43 @@ Other packages use the members that all kinds have, and never check the kind; on
 entry in `runner.stack.kinds`.
 """
 
-from typing import Annotated, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from runner.experiment.base_model import WhenUsed
-from runner.experiment.compose_topology import ComposeTopology
 from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
-from runner.experiment.swarm_topology import SwarmTopology
+
+if TYPE_CHECKING:
+    from runner.experiment.compose_topology import ComposeTopology
+    from runner.experiment.swarm_topology import SwarmTopology
+else:  # the program starts faster without these models and those of their parts
+    ComposeTopology = Annotated[Any, WhenUsed("runner.experiment.compose_topology", "ComposeTopology")]
+    SwarmTopology = Annotated[Any, WhenUsed("runner.experiment.swarm_topology", "SwarmTopology")]
 
 
 class _ByKind:
-    """Tells the models of a union apart by their `kind`, and builds each when it is used."""
+    """Tells the models of a union apart by their `kind`, and builds each when it is used.
+
+    Args:
+        kinds: Of the models, in their order.
+    """
+
+    def __init__(self, *kinds: str) -> None:
+        self.kinds = kinds
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema of a discriminated union."""
-        kinds = {get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(source)}
         choices = {
-            kind: handler.generate_schema(Annotated[model, WhenUsed()]) for kind, model in kinds.items()
+            kind: handler.generate_schema(Annotated[model, WhenUsed()] if isinstance(model, type) else model)
+            for kind, model in zip(self.kinds, get_args(source), strict=True)
         }
         return core_schema.tagged_union_schema(choices, "kind", from_attributes=True)
 
 
 Topology: TypeAlias = Annotated[
-    ProcessTopology | DockerTopology | ExternalTopology | ComposeTopology | SwarmTopology, _ByKind()
+    ProcessTopology | DockerTopology | ExternalTopology | ComposeTopology | SwarmTopology,
+    _ByKind("process", "docker", "external", "compose", "swarm"),
 ]

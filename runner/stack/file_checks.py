@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.experiment.base_topology import BaseTopology
-from runner.experiment.swarm_topology import SwarmTopology
+
+if TYPE_CHECKING:
+    from runner.experiment.swarm_topology import SwarmTopology
 
 
 def check_files(topology: BaseTopology, base_dir: Path) -> None:

@@ -29,7 +29,10 @@ ALL = [PROCESS, DOCKER, EXTERNAL, COMPOSE, SWARM]
 
 
 def test_every_kind_is_tested_here() -> None:
-    assert {type(topology) for topology in ALL} == set(get_args(get_args(Topology)[0]))
+    models, by_kind = get_args(Topology)
+
+    assert {topology.kind for topology in ALL} == set(by_kind.kinds)
+    assert len(ALL) == len(get_args(models))
 
 
 @pytest.mark.parametrize("topology", ALL, ids=lambda topology: topology.kind)
