@@ -169,6 +169,9 @@ def metric_hint(metric: str, services: Iterable[str] = ()) -> str:
         metric: What stands in the file.
         services: Names of services, which have metrics of their own.
     """
+    bare = _COMMON_STATISTICS.get(metric, metric)
+    if bare in STATISTICS:
+        return f"say of what: duration.{bare} or response_time.{bare}"
     head, _, statistic = metric.partition(".")
     statistic = _COMMON_STATISTICS.get(statistic, statistic)
     if f"{head}.{statistic}" in METRICS:

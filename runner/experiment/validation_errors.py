@@ -146,6 +146,8 @@ def _not_a_choice(kind: str, value: Any, context: Mapping[str, Any]) -> tuple[st
     expected = context["expected"]
     choices = re.findall(_QUOTED, expected) or [expected]
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+    if value in choices:  # text where a number belongs
+        hint = "write it without quotes"
     return f"should be {join_words(choices)}, not {display(value)}", hint
 
 
