@@ -18,6 +18,7 @@ from runner.cli.streams import hardly_waiting, limit_waiting
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
     from runner.cli.jobs import Selection, Switches
+    from runner.cli.live_page import LivePage
     from runner.cli.run_outputs import OutputOptions, RunOutputs
     from runner.execution.job import Job, Outcome, Watcher
     from runner.experiment.trials import Trial
@@ -251,25 +252,28 @@ def _run(job: Job, options: _Options, outputs: RunOutputs) -> Outcome:
     with (
         nullcontext() if options.no_lock else host_lock(job.command),
         hardly_waiting(),
-        _live_page(job, options) as helpers,
+        _live_page(job, options) as page,
         _watcher(quiet=options.quiet) as terminal,
     ):
+        if page:
+            page.tell_of_its_end(say if options.quiet else terminal.say)
         feed = LiveFeed(LiveFile(job.out), *outputs.sinks, on_lost=terminal.say)
+        helpers = (page.pid,) if page else ()
         return trio.run(
             run_pipeline, replace(job, helpers=helpers), Watchers(terminal, feed, *outputs.watchers)
         )
 
 
 @contextmanager
-def _live_page(job: Job, options: _Options) -> Iterator[tuple[int, ...]]:
-    """Provide the processes that show the run in a browser, if that is wanted."""
+def _live_page(job: Job, options: _Options) -> Iterator[LivePage | None]:
+    """Provide the page that shows the run in a browser, if that is wanted."""
     if not options.live and options.live_port is None:
-        yield ()
+        yield None
         return
     from runner.cli.live_page import live_page
 
     with live_page(job.out, options.live_port or 0) as page:
-        yield (page.pid,)
+        yield page
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -22,6 +23,10 @@ _SERVER: Final = "runner.serve.live_server"
 _ENDS_WITHIN_S: Final[Seconds] = 20.0
 """Longer than the process waits for its viewers."""
 _REPORTS: Final = "reports"
+_LOST: Final = (
+    "the server of the live page has ended, so the page shows nothing new; the run goes on, and its report "
+    "is written as always"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,26 @@ class LivePage:
     Attributes:
         url: Its address.
         pid: Of the process that serves it.
+        _is_ending: Set when that is asked to end.
     """
 
     url: str
     pid: int
+    _is_ending: threading.Event = field(default_factory=threading.Event)
+
+    def tell_of_its_end(self, tell: Callable[[str], object]) -> None:
+        """Tell once, from a thread of its own, if the page's server ends before the run does."""
+        threading.Thread(target=self._wait, args=[tell], daemon=True).start()
+
+    def ends(self) -> None:
+        """Tell nothing from now on: the run has ended."""
+        self._is_ending.set()
+
+    def _wait(self, tell: Callable[[str], object]) -> None:
+        with suppress(ChildProcessError):  # it has ended, and nothing was to be told
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        if not self._is_ending.is_set():
+            tell(_LOST)
 
 
 @contextmanager
@@ -81,11 +102,13 @@ def live_page(out: Path, port: int) -> Iterator[LivePage]:
             pass_fds=[descriptor],
             start_new_session=True,
         )
+    page = LivePage(url, process.pid)
     try:
         say(f"live page: {url}")
         _open_browser(url)
-        yield LivePage(url, process.pid)
+        yield page
     finally:
+        page.ends()
         _end(process)
 
 
@@ -111,5 +134,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     finally:
         process.kill()
         process.wait()
-    if process.returncode > 0:
-        say("the live page ended before the run did", label="note:", colour="yellow")

@@ -1,42 +1,28 @@
-"""What the processes of `runner.serve.workshop` do: read runs, and make the pages that take long."""
+"""What the processes of `runner.serve.workshop` do: read runs, and make the pages that take long.
+
+Each job imports what it needs: to import everything takes longer than to make a page.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from runner.analyze.comparison import compare
-from runner.analyze.history import history
-from runner.archive.results_from import is_archive, read_results_of
-from runner.archive.trials_from import read_trials_of
-from runner.archive.unpack import read_archive
-from runner.archive.verify import verify
-from runner.core.errors import ArchiveDamaged
-from runner.core.results import Results
-from runner.outputs.tables import timeseries_csv
-from runner.report.charts.chart import theme, titled
-from runner.report.charts.history import history_charts
-from runner.report.comparison import render_comparison
-from runner.report.history import render_history
-from runner.report.page.links import ExternalFiles, Link
-from runner.report.page.markdown_html import to_html
-from runner.report.page.render import render_page
-from runner.serve.assets import CHARTS, asset
-from runner.store.chart_process import library_version
-from runner.store.reanalyze import reanalyze_folder
-from runner.store.run_index_read import summarize
-from runner.store.run_index_scan import Candidate
-from runner.store.run_summary import RunSummary
-from runner.store.vega_cache import vega_bundle
+if TYPE_CHECKING:
+    from runner.core.results import Results
+    from runner.report.page.links import Link
+    from runner.store.run_index_scan import Candidate
+    from runner.store.run_summary import RunSummary
 
 _MARGIN: Final = 0.05
 
 
 def summaries(folder: Path, candidates: Sequence[Candidate]) -> list[RunSummary]:
     """Return a row for each of these runs."""
+    from runner.archive.results_from import read_results_of
+    from runner.store.run_index_read import summarize
+
     return [summarize(folder, candidate, read_results_of) for candidate in candidates]
 
 
@@ -53,8 +39,17 @@ def report_page(run: Path, from_journal: bool, files: Sequence[Link], note: str 
         StoredRunError: It cannot be read.
         ArchiveDamaged: Its content does not follow from its data.
     """
-    results = reanalyze_folder(run) if from_journal else _verified(run)
+    from dataclasses import replace
+
+    from runner.report.page.links import ExternalFiles, Link
+    from runner.report.page.render import render_page
+    from runner.serve.assets import CHARTS, asset
+    from runner.store.chart_process import library_version
+
+    results = _from_journal(run) if from_journal else _verified(run)
     if note:
+        from runner.store.vega_cache import vega_bundle
+
         return render_page(results, bundle=vega_bundle(), note=note).encode()
     names = {"style": "page.css", "theme": "theme.js", "script": "page.js", "bundle": CHARTS}
     external = ExternalFiles(**{key: asset(name) for key, name in names.items()})
@@ -69,6 +64,10 @@ def timeseries(run: Path) -> bytes:
     Raises:
         StoredRunError: It cannot be read.
     """
+    from runner.archive.results_from import read_results_of
+    from runner.archive.trials_from import read_trials_of
+    from runner.outputs.tables import timeseries_csv
+
     return timeseries_csv(read_results_of(run), read_trials_of(run)).encode()
 
 
@@ -78,6 +77,10 @@ def comparison_text(base: Path, head: Path, force: bool) -> tuple[str, str]:
     Raises:
         UsageError: They cannot be compared.
     """
+    from runner.analyze.comparison import compare
+    from runner.report.comparison import render_comparison
+    from runner.report.page.markdown_html import to_html
+
     sides = [_verified(path) for path in (base, head)]
     names = list(dict.fromkeys(results.experiment.name for results in sides))
     comparison = compare(sides[:1], sides[1:], margin=_MARGIN, force=force)
@@ -90,6 +93,15 @@ def history_text(runs: Sequence[Path]) -> tuple[str, str, list[tuple[str, str]]]
     Raises:
         StoredRunError: A run cannot be read.
     """
+    import json
+
+    from runner.analyze.history import history
+    from runner.archive.results_from import read_results_of
+    from runner.report.charts.chart import theme, titled
+    from runner.report.charts.history import history_charts
+    from runner.report.history import render_history
+    from runner.report.page.markdown_html import to_html
+
     known = {results.run.id: results for results in map(read_results_of, runs)}
     found = history(list(known.values()), margin=_MARGIN)
     charts = history_charts(found)
@@ -106,15 +118,30 @@ def archived_file(archive: Path, name: str) -> bytes:
     Raises:
         ArchiveDamaged: They are not, or it has no such file.
     """
+    from runner.archive.unpack import read_archive
+    from runner.core.errors import ArchiveDamaged
+
     files = read_archive(archive).files
     if name not in files:
         raise ArchiveDamaged(f"it contains no {name}")
     return files[name]
 
 
+def _from_journal(run: Path) -> Results:
+    from runner.store.reanalyze import reanalyze_folder
+
+    return reanalyze_folder(run)
+
+
 def _verified(run: Path) -> Results:
     """Return the results of a run; those of an archive only if they follow from its data."""
+    from runner.archive.results_from import is_archive, read_results_of
+
     if is_archive(run):
+        from runner.archive.unpack import read_archive
+        from runner.archive.verify import verify
+        from runner.core.errors import ArchiveDamaged
+
         found = verify(read_archive(run).files, run.name)
         if found.wrong:
             raise ArchiveDamaged(

@@ -11,7 +11,7 @@ from typing import Final
 
 from runner.core.errors import LoadproofError
 from runner.serve import jobs
-from runner.serve.workshop import JOB_CPU_S, LENGTH, loaded
+from runner.serve.job_pipe import JOB_CPU_S, LENGTH, loaded
 
 _MAX_MEMORY_BYTES: Final = 1536 * 1024**2
 _MAX_RESULT_BYTES: Final = 64 * 1024**2

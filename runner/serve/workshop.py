@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import pickle
 import signal
-import struct
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import trio
 
 from runner.core.units import Seconds
+from runner.serve.job_pipe import JOB_CPU_S, LENGTH
 
-JOB_CPU_S: Final[Seconds] = 40.0
-"""How much CPU time a job may use."""
 JOB_S: Final[Seconds] = 180.0
 """How long it may take on a machine that is busy."""
 MAX_WAITING: Final = 24
-LENGTH: Final = struct.Struct(">Q")
-"""Of a message between the processes: its length in bytes, then a pickle."""
 
 _WORKER: Final = "runner.serve.worker"
 _MARGIN_S: Final[Seconds] = 2.0
@@ -152,15 +146,3 @@ async def _receive(process: trio.Process, length: int) -> bytes:
             raise EOFError
         content += piece
     return bytes(content)
-
-
-def loaded(stream_read: Callable[[int], bytes]) -> tuple[str, tuple[Any, ...]] | None:
-    """Return the next job of a worker process; None at the end of its input."""
-    head = stream_read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    content = stream_read(LENGTH.unpack(head)[0])
-    with suppress(EOFError):
-        name, arguments = pickle.loads(content)  # noqa: S301  (of our own server)
-        return name, arguments
-    return None

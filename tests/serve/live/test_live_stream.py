@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -180,3 +181,15 @@ def test_the_folder_that_is_served_is_that_of_all_reports_or_of_the_run_alone(tm
 
 def rss_bytes(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_server_that_ends_before_the_run_is_told_of_once(tmp_path, is_killed):
+    told = queue.SimpleQueue()
+    with live_page(tmp_path / "run", 0) as page:
+        page.tell_of_its_end(told.put)
+        if is_killed:
+            os.kill(page.pid, signal.SIGKILL)
+            assert "the run goes on" in told.get(timeout=60)
+
+    assert told.empty()
