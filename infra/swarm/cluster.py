@@ -13,8 +13,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,11 +207,15 @@ class Cluster:
             f"--dispatcher-heartbeat={_HEARTBEAT}",
         )  # fmt: skip
         token = self.docker(manager, "swarm", "join-token", "--quiet", "worker")
-        for node in self.nodes[1:]:
-            self._wait_for_engine(node)
-            join = ["swarm", "join", f"--advertise-addr={self.address(node)}", "--token", token]
-            self.docker(node, *join, f"{self.address(manager)}:2377")
+        with ThreadPoolExecutor() as threads:
+            for _ in threads.map(partial(self._join, token), self.nodes[1:]):
+                pass  # what one raises is raised here
         self.wait_ready()
+
+    def _join(self, token: str, node: str) -> None:
+        self._wait_for_engine(node)
+        join = ["swarm", "join", f"--advertise-addr={self.address(node)}", "--token", token]
+        self.docker(node, *join, f"{self.address(self.manager)}:2377")
 
     def ready(self) -> set[str]:
         """Return the nodes that the manager holds for ready."""

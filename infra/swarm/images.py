@@ -7,7 +7,9 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,14 +40,18 @@ def bring_images(names: list[str], url: str) -> None:
 
     `docker save` would write them to the disk first, which takes much longer.
     """
-    for name in names:
-        form = "{{json .Config}}"
-        config = json.loads(run("docker", "image", "inspect", "--format", form, name))
-        container = run("docker", "create", name, "true").strip()
-        try:
-            _import(container, name, url, _changes(config))
-        finally:
-            run("docker", "rm", container)
+    with ThreadPoolExecutor() as threads:
+        for _ in threads.map(partial(_bring, url), names):
+            pass  # what one raises is raised here
+
+
+def _bring(url: str, name: str) -> None:
+    config = json.loads(run("docker", "image", "inspect", "--format", "{{json .Config}}", name))
+    container = run("docker", "create", name, "true").strip()
+    try:
+        _import(container, name, url, _changes(config))
+    finally:
+        run("docker", "rm", container)
 
 
 def _import(container: str, name: str, url: str, changes: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,11 +12,14 @@ from runner.cluster.errors import AgentFailed
 from runner.cluster.exits import MEANINGS
 from runner.cluster.facts import LostAgent
 from runner.cluster.hub_connection import HubConnection
-from runner.cluster.placement import Node, Placer
+from runner.cluster.placement import Node, Placer, Task
 from runner.core.units import Nanoseconds, Seconds
 
 _EXPLAINED_WITHIN_S: Final[Seconds] = 2
 _QUOTED_LINES: Final = 5
+_BY_SIGNAL: Final = 128
+"""What engines add to the number of the signal that ended a program."""
+_SIGNALS: Final = {one.value: f"it was ended by {one.name}" for one in signal.Signals}
 
 
 class AgentEnds:
@@ -72,8 +76,16 @@ class AgentEnds:
                 tasks = await self._placer.tasks(name)
                 for task in tasks:
                     if task.exit_code is not None or task.error:
-                        meaning = MEANINGS.get(task.exit_code or 0) or task.error
-                        status = "" if task.exit_code is None else f"its program exited with {task.exit_code}"
-                        return ": ".join(part for part in (status, meaning) if part)
+                        return _end_of(task)
                 await trio.sleep(0.1)
         return ""
+
+
+def _end_of(task: Task) -> str:
+    """Return how a task has ended: by its exit status if there is one, else in the engine's words."""
+    status = task.exit_code
+    if status is None:
+        return task.error
+    number = status - _BY_SIGNAL if status > _BY_SIGNAL else -status
+    meaning = MEANINGS.get(status) or _SIGNALS.get(number, "")
+    return f"its program exited with {status}" + (f": {meaning}" if meaning else "")

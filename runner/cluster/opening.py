@@ -138,6 +138,7 @@ class _Opening:
             self._nodes.values(),
             run_id=self._run_id,
             place_again=lambda node: nursery.start_soon(self._place_again, node),
+            list_nodes=self._placer.nodes,
         )
 
     async def close(self) -> None:

@@ -15,6 +15,9 @@ from runner.core.units import Bytes, Cores, Seconds
 HUB_ALIAS: Final = "lp-hub"
 """Name of the hub on a network of the run."""
 
+READY: Final = "ready"
+"""State of a node on which tasks can be placed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -41,7 +44,7 @@ class Node:
     architecture: str
     engine_version: str = ""
     is_manager: bool = False
-    state: str = "ready"
+    state: str = READY
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -15,7 +15,10 @@ from runner.report.number_format import NOT_APPLICABLE
 
 PATHS: Final[Mapping[str, str]] = {
     "overlay": "an overlay network, which wraps each packet between nodes (VXLAN)",
-    "published": "ports that the nodes publish, whose kernels translate the address of each connection",
+    "published": (
+        "ports that the nodes publish: their kernels translate addresses, and what comes from the same node "
+        "passes docker-proxy"
+    ),
     "host": "the nodes' own networks, without address translation and tunnels",
 }
 """Path to what a packet passes on it."""

@@ -60,11 +60,13 @@ class LocalPlacer:
         skews: Name of each node to the seconds that its CLOCK_MONOTONIC is ahead.
         hub_skew: The same of the hub.
         broken: Names of plans whose tasks fail.
+        down: Names of nodes that are down, as far as the engine knows.
     """
 
     skews: dict[str, int]
     hub_skew: int = 0
     broken: frozenset[str] = frozenset()
+    down: frozenset[str] = frozenset()
     processes: dict[str, trio.Process] = field(default_factory=dict)
     hub: LocalChannel | None = None
     plans: dict = field(default_factory=dict)
@@ -72,7 +74,10 @@ class LocalPlacer:
     change_files: object = None
 
     async def nodes(self):
-        return tuple(Node(name, name, "127.0.0.1", 2, 2**30, "amd64") for name in self.skews)
+        return tuple(
+            Node(name, name, "127.0.0.1", 2, 2**30, "amd64", state="down" if name in self.down else "ready")
+            for name in self.skews
+        )
 
     async def network(self, name):
         return name

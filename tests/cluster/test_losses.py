@@ -87,6 +87,17 @@ async def test_a_node_that_runs_no_new_agent_stays_lost(placer, monkeypatch):
         assert set(cluster.lost) == {"node-2"}
 
 
+async def test_a_node_that_is_down_is_not_waited_for(placer, monkeypatch):
+    monkeypatch.setattr(client, "_BACK_WITHIN_S", 600)
+    async with opened(placer) as cluster:
+        placer.signal("agent-2", signal.SIGKILL)
+        await cluster.wait_lost()
+        placer.broken, placer.down = frozenset({"agent-3"}), frozenset({"node-2"})
+
+        with trio.fail_after(60):
+            assert await cluster.bring_back() == ()
+
+
 async def test_a_killed_hub_takes_all_agents_with_it(placer):
     async with opened(placer) as cluster:
         (worker,) = await cluster.open_workers("node-1", 1)

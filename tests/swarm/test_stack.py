@@ -113,7 +113,7 @@ def others(swarm):
     """What another user has on the swarm, with the names of parts of this system."""
     manager = swarm.manager
     swarm.docker(manager, "network", "create", "--driver", "overlay", "data")
-    command = ("service", "create", "--quiet", "--replicas", "0", "--endpoint-mode", "dnsrr")
+    command = ("service", "create", "--detach", "--replicas", "0", "--endpoint-mode", "dnsrr")
     for name in ("db", "nginx"):
         swarm.docker(manager, *command, "--network", "data", "--name", name, PYTHON)
     yield

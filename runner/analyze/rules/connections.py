@@ -39,7 +39,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     retransmitted = f"{increase(stage, 'tcp.syn_retransmits'):,.0f} SYNs were retransmitted"
     opened = f"no request lacked a local port and {retransmitted}"
     if not is_local(stage):
-        return RuledOut(Limit.CONNECTION, f"{opened}, as seen from this host")
+        return RuledOut(Limit.CONNECTION, f"{opened}, as seen from where the load was sent")
     hidden = sorted({counter.scope for counter in stage.unreadable if counter.name in _RELEVANT})
     return RuledOut(
         Limit.CONNECTION,
