@@ -28,6 +28,7 @@ from infra.swarm.traces import boot_id, has_argument, remove_groups, started
 
 ROOT = Path("/var/tmp/lpsw")
 """Short, because the path of a Unix socket has at most 107 bytes."""
+_RECORD = "owner.json"
 _DATA = "data"
 """In memory, because a disk takes minutes to write and remove so many files while others use it."""
 _POOL = "10.214.0.0/16"
@@ -132,7 +133,7 @@ class Cluster:
         new.mkdir()
         (new / "config.json").write_text("{}")
         record = {"size": self.size, "boot": boot_id(), "owner": owner, "started": owner and started(owner)}
-        (new / "owner.json").write_text(json.dumps(record))
+        (new / _RECORD).write_text(json.dumps(record))
         new.rename(self.folder)
         (self.folder / _DATA).mkdir()
         run("mount", "-t", "tmpfs", "-o", "mode=0700,size=75%", f"lpsw-{self.name}", self.folder / _DATA)
@@ -305,10 +306,16 @@ def open_cluster(cluster: Cluster, fill: Callable[[], None]) -> Iterator[Cluster
         cluster.down()
 
 
+def size_of(name: str) -> int | None:
+    """Return how many nodes the swarm of a name has; None if there is none."""
+    record = ROOT / name / _RECORD
+    return int(json.loads(record.read_text())["size"]) if record.exists() else None
+
+
 def sweep() -> list[str]:
     """Take down every swarm whose owner has ended, such as a killed session of tests; return their names."""
     gone = []
-    for record in ROOT.glob("*/owner.json"):
+    for record in ROOT.glob(f"*/{_RECORD}"):
         owner = json.loads(record.read_text())
         lives = owner["boot"] == boot_id() and (
             not owner["owner"] or started(owner["owner"]) == owner["started"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,13 +14,13 @@ from msgspec import Raw
 from runner.cluster import clocks
 from runner.cluster.agent_messages import Ask, json_content
 from runner.cluster.asked import Asked
+from runner.cluster.comeback import Comeback
 from runner.cluster.errors import AgentFailed, HubLost
 from runner.cluster.facts import AgentInfo, ClockOffset, LostAgent, ProbeOrder, ProbeResult
 from runner.cluster.hub_connection import HubConnection
 from runner.cluster.messages import Refused
-from runner.cluster.placement import READY, Node
+from runner.cluster.placement import Node
 from runner.cluster.remote_worker import RemoteWorker
-from runner.core.errors import EnvironmentLacks
 from runner.core.units import Seconds
 
 _Answer = TypeVar("_Answer")
@@ -30,20 +29,8 @@ WORKER: Final = "runner.load.worker"
 
 _MEASURE_WITHIN_S: Final[Seconds] = 60
 _START_WITHIN_S: Final[Seconds] = 15
-_BACK_WITHIN_S: Final[Seconds] = 8
-_LOOK_EVERY_S: Final[Seconds] = 0.5
-_MOST_TRIES: Final = 2
 _SPARE_S: Final[Seconds] = 5
 """How much longer the runner waits for an answer than the agent itself may take."""
-
-
-def _place_nothing(node: Node) -> None:
-    """Do nothing: `node` stays lost."""
-
-
-async def _no_nodes() -> tuple[Node, ...]:
-    """Return no nodes: none is ready."""
-    return ()
 
 
 class Cluster:
@@ -63,16 +50,15 @@ class Cluster:
         nodes: Iterable[Node],
         *,
         run_id: str,
-        place_again: Callable[[Node], None] = _place_nothing,
-        list_nodes: Callable[[], Awaitable[Sequence[Node]]] = _no_nodes,
+        place_again: Callable[[Node], None],
+        list_nodes: Callable[[], Awaitable[Sequence[Node]]],
     ) -> None:
         self.run_id = run_id
         self.nodes: Final[Mapping[str, Node]] = {node.name: node for node in nodes}
         self.last_clocks: dict[str, ClockOffset] = {}
         """The last measured clock of each node."""
         self._hub = hub
-        self._place_again, self._list_nodes = place_again, list_nodes
-        self._tries: Counter[str] = Counter()
+        self._comeback = Comeback(hub, self.nodes, place_again, list_nodes)
         self._first_clocks = trio.Lock()
 
     @property
@@ -112,36 +98,8 @@ class Cluster:
         return await self._hub.wait_until(lambda: self.hub_lost or None)
 
     async def bring_back(self) -> tuple[str, ...]:
-        """Place new agents on the nodes whose agents are lost; return the names of the nodes that are back.
-
-        Takes at most 8 s, and less if the engine knows that all of them are down. A node that does not answer
-        is tried twice; an agent that joins later is welcome.
-        """
-        tried = [name for name in self.lost if self._tries[name] < _MOST_TRIES]
-        if self.hub_lost or not tried:
-            return ()
-        with trio.move_on_after(_BACK_WITHIN_S), suppress(trio.BrokenResourceError):
-            for name in tried:
-                self._tries[name] += 1
-                await self._hub.expect_again(name)
-                self._place_again(self.nodes[name])
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._wait_all_down, tried, nursery.cancel_scope)
-                await self._hub.wait_until(lambda: self.hub_lost or not set(tried) & set(self.lost) or None)
-                nursery.cancel_scope.cancel()
-        back = tuple(name for name in tried if name not in self.lost)
-        for name in back:
-            del self._tries[name]
-        return back
-
-    async def _wait_all_down(self, tried: Collection[str], scope: trio.CancelScope) -> None:
-        """Cancel a scope when no lost node of some is ready: until that changes, no agent starts there."""
-        while True:
-            with suppress(EnvironmentLacks):
-                ready = {node.id for node in await self._list_nodes() if node.state == READY}
-                if not any(self.nodes[name].id in ready for name in tried if name in self.lost):
-                    scope.cancel()
-            await trio.sleep(_LOOK_EVERY_S)
+        """Place new agents on the nodes whose agents are lost; see `runner.cluster.comeback`."""
+        return await self._comeback.bring_back()
 
     async def first_clocks(self) -> None:
         """Measure the clocks of all nodes, unless that was done or is under way.

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from runner.cluster import client
+from runner.cluster import comeback
 from runner.cluster.errors import AgentFailed, HubLost
 from runner.core.errors import StackFailed
 from tests.cluster.conftest import CHATTY, opened, opened_here
@@ -76,7 +76,7 @@ async def test_a_lost_agent_is_replaced_and_works_again(placer):
 
 
 async def test_a_node_that_runs_no_new_agent_stays_lost(placer, monkeypatch):
-    monkeypatch.setattr(client, "_BACK_WITHIN_S", 0.2)
+    monkeypatch.setattr(comeback, "_BACK_WITHIN_S", 0.2)
     async with opened(placer) as cluster:
         placer.signal("agent-2", signal.SIGKILL)
         await cluster.wait_lost()
@@ -88,7 +88,7 @@ async def test_a_node_that_runs_no_new_agent_stays_lost(placer, monkeypatch):
 
 
 async def test_a_node_that_is_down_is_not_waited_for(placer, monkeypatch):
-    monkeypatch.setattr(client, "_BACK_WITHIN_S", 600)
+    monkeypatch.setattr(comeback, "_BACK_WITHIN_S", 600)
     async with opened(placer) as cluster:
         placer.signal("agent-2", signal.SIGKILL)
         await cluster.wait_lost()
