@@ -291,6 +291,16 @@ def test_what_differs_between_nodes_is_ruled_out_for_each_and_what_is_equal_once
     )
 
 
+def test_what_is_ruled_out_on_the_only_node_of_a_system_names_that_node() -> None:
+    facts = replace(SHORT, observed=observed(0.6, 0.6))
+    assert facts.observed
+    nodes = {name: seen for name, seen in facts.observed.nodes.items() if name != "shop-2"}
+    stage = _stage(replace(facts, observed=replace(facts.observed, nodes=nodes)))
+
+    (why,) = (out.why for out in stage.verdict.ruled_out or () if out.code == Limit.HOST_CPU)
+    assert why.startswith("on shop-1, the host used ")
+
+
 def test_of_many_nodes_the_verdict_rests_on_all_counters_and_results_keep_those_that_changed() -> None:
     quiet = Counter("net:host", "tcp.listen_overflows", "count", "counter", 7, 7)
     rising = Counter("net:host", "tcp.retransmits", "count", "counter", 7, 9)

@@ -107,7 +107,7 @@ def _ruled_out(outs: Sequence[tuple[Machine, RuledOut]]) -> RuledOut | None:
     if not outs:
         return None
     first = outs[0][1]
-    if all(out.why == first.why for _, out in outs):
+    if len(outs) > 1 and all(out.why == first.why for _, out in outs):
         return first
     reasons = [f"on {machine.name or _OWN}, {out.why}" for machine, out in outs[:_NAMED]]
     more = len(outs) - len(reasons)
