@@ -60,6 +60,16 @@ def test_a_child_that_hangs_or_cannot_be_started_costs_the_charts(monkeypatch, t
     assert draw([bars("one", "a")]) == {}
 
 
+def test_a_fault_while_charts_are_drawn_in_the_background_reaches_the_caller(monkeypatch):
+    def fail(charts):
+        raise RuntimeError(f"{len(charts)} charts")
+
+    monkeypatch.setattr(chart_process, "draw", fail)
+
+    with pytest.raises(RuntimeError, match="1 charts"):
+        chart_process.begin_drawing([bars("one", "a")]).result()
+
+
 def test_a_report_without_its_charts_is_complete(monkeypatch):
     results = stored("quickstart")
     assert charts(results)
