@@ -49,7 +49,7 @@
     for (const point of points) {
       const at = value(point);
       if (at === null || at === undefined) { pen = "M"; continue; }
-      path += `${pen}${x(point.t_s).toFixed(1)},${y(at).toFixed(1)}`;
+      path += `${pen}${x(point.t_s).toFixed(1)},${y(at).toFixed(1)}${pen === "M" ? "h0" : ""}`; // a point alone is a dot
       pen = "L";
     }
     return path;
