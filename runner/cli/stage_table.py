@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Final
 
 from rich.table import Table
@@ -17,6 +17,8 @@ _EXPENDABLE: Final = ("app cores", "achieved", "rate over time")
 """Columns that a narrow terminal omits, in this order."""
 _UNBROKEN: Final = 14
 """A text of this length is not broken into lines within a column."""
+_LINES: Final = 2
+"""Of a heading, at most."""
 _GAP: Final = 2
 _INDENT: Final = "  "
 _PLACE: Final = ("configuration", "stage")
@@ -47,11 +49,10 @@ def _fitting(rows: Sequence[Row], width: int) -> dict[str, int] | None:
 
 def _least(column: str, texts: Sequence[str]) -> int:
     """Return the width below which a column would break a word or a number."""
-    return (
-        max(map(_longest_word, [column, *texts]), default=0)
-        if column in TEXT_COLUMNS
-        else max(_longest_word(column), *map(len, texts))
-    )
+    narrowest = max(map(len, column.split()))
+    heading = next(width for width in range(narrowest, len(column) + 1) if len(wrap(column, width)) <= _LINES)
+    widths = map(_longest_word, texts) if column in TEXT_COLUMNS else map(len, texts)
+    return max(heading, *widths)
 
 
 def _longest_word(text: str) -> int:

@@ -229,6 +229,7 @@ class TrialEnds(Struct, frozen=True, omit_defaults=True, tag="trial_end"):
         failures: Kind to count, as in `Second`.
         parts: Of a mix: name of a request to its part.
         scenarios: None without any.
+        events: Of `notes`: what went wrong meanwhile, such as the death of the service.
     """
 
     at_s: _Time
@@ -242,6 +243,7 @@ class TrialEnds(Struct, frozen=True, omit_defaults=True, tag="trial_end"):
     failures: _Counts = field(default_factory=dict)
     parts: Mapping[_Name, PartEnds] = field(default_factory=dict)
     scenarios: ScenariosEnd | None = None
+    events: tuple[_Note, ...] = ()
 
 
 class LoadEnds(Struct, frozen=True, tag="load_end"):

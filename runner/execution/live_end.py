@@ -32,10 +32,10 @@ def trial_end(facts: TrialFacts, at_s: Seconds) -> TrialEnds:
         facts: As they are in the journal.
         at_s: Unix time.
     """
-    at_s, number, notes = round(at_s, _AT_S_DIGITS), facts.order + 1, _notes(facts)
+    at_s, number, notes, events = round(at_s, _AT_S_DIGITS), facts.order + 1, _notes(facts), _events(facts)
     load = facts.load
     if load is None:
-        return TrialEnds(at_s=at_s, number=number, status=facts.status, notes=notes)
+        return TrialEnds(at_s=at_s, number=number, status=facts.status, notes=notes, events=events)
     requests, window_s = requests_of(load.seconds), offer_of(facts).window_s
     return TrialEnds(
         at_s=at_s,
@@ -49,6 +49,7 @@ def trial_end(facts: TrialFacts, at_s: Seconds) -> TrialEnds:
         failures=_failures(requests),
         parts=_parts(load, facts, window_s),
         scenarios=_scenarios(load, facts, window_s),
+        events=events,
     )
 
 
@@ -117,11 +118,15 @@ def _scenarios(load: LoadFacts, facts: TrialFacts, window_s: Seconds) -> Scenari
     )
 
 
+def _events(facts: TrialFacts) -> tuple[str, ...]:
+    lost = facts.load.lost_workers if facts.load else ()
+    return tuple(map(shortened, [*(event.message for event in facts.events), *lost][:MAX_NOTES]))
+
+
 def _notes(facts: TrialFacts) -> tuple[str, ...]:
     load, observed = facts.load, facts.observed
     notes = [
-        *(event.message for event in facts.events),
-        *(load.lost_workers if load else ()),
+        *_events(facts),
         *(load.notes if load else ()),
         *(observed.notes if observed else ()),
     ]

@@ -126,3 +126,11 @@ def test_of_several_machines_that_of_the_runner_alone_is_no_part_of_the_total():
 
     assert usage.cores() == pytest.approx({"app": 1.0, "runner": 0.25, "other": 2.0, "system": 3.0})
     assert usage.machines == 2
+
+
+def test_what_went_wrong_in_a_stage_is_told_apart_from_its_notes():
+    told = trial_end(DIED, 1.0)
+
+    assert told.events == tuple(event.message for event in DIED.events)
+    assert told.events
+    assert told.notes[: len(told.events)] == told.events

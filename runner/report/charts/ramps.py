@@ -158,6 +158,11 @@ def _title(stages: Sequence[MeasuredStage], drawn: _Quantity, *, several: bool) 
                 where = f" of {measured.place(several=several)}" if len(stages) > 1 else ""
                 return f"{exceeded(result, measured.stage)}{where}"
     stage = stages[0].stage
-    last = drawn.slices(stage)[-1]
+    slices = drawn.slices(stage)
+    known = [part for part in slices if drawn.of(part).p95 is not None]
+    if not known:
+        return f"No slice has a finite p95 {drawn.name}"
+    last = known[-1]
     p95 = number_format.ms(drawn.of(last).p95)
-    return f"At {level(stage, last.level.mean)}, the p95 {drawn.name} was {p95} ms"
+    beyond = "" if last is slices[-1] else ", with no finite value at the last level"
+    return f"At {level(stage, last.level.mean)}, the p95 {drawn.name} was {p95} ms{beyond}"

@@ -139,7 +139,7 @@
 
   // What happened in a stage that has ended, such as the death of the service.
   const drawEvents = (trial) => {
-    const notes = (trial.ends && trial.ends.notes) || [], element = byId("events");
+    const notes = (trial.ends && trial.ends.events) || [], element = byId("events");
     show("events", notes.length > 0);
     element.className = `note ${trial.ends && trial.ends.status === "failed" ? "bad" : "warn"}`;
     text("events", notes.join("\n"));
@@ -319,7 +319,10 @@
     if (badge.textContent !== word) badge.textContent = word;
     badge.className = `badge ${CLASSES[state] || ""}`;
     for (const one of ["died", "failed", "ended"]) show(one, state === one);
-    if (run.ends) text("reason", run.ends.reason || "");
+    const reason = run.ends ? run.ends.reason || "" : "", isAborted = Boolean(run.ends) && run.ends.status === "aborted";
+    text("reason", reason);
+    byId("ended").className = `note ${isAborted ? "warn" : "good"}`;
+    text("how-ended", isAborted ? `The run was aborted${reason ? ` (${reason})` : ""}; what was measured is kept.` : "The run has ended.");
     if (run.begins) {
       text("experiment", run.begins.experiment);
       const left = byId("left").textContent;
