@@ -41,6 +41,7 @@ from runner.load.worker_process import start_processes
 _WARMUP_S: Final = 0.3
 _WINDOW_S: Final = 0.7
 _OVERLOAD_S: Final = 1.0  # after a shorter window an overloaded generator would go on within the same second
+_OVERLOAD_WARMUP_S: Final = 0.03  # with the window hardly more than the lag after which a generator gives up
 _MIN_ARRIVALS: Final = 50
 _MAX_WINDOW_S: Final = 2.0
 _OVERLOAD_PER_WORKER: Final = 400_000
@@ -189,7 +190,7 @@ class RunningResponder:
             update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
         )
         rate = MAX_USERS_PER_S if load.scenarios else _OVERLOAD_PER_WORKER * workers
-        stage = calibration_stage(load, rate, duration=_OVERLOAD_S, warmup=_WARMUP_S)
+        stage = calibration_stage(load, rate, duration=_OVERLOAD_S, warmup=_OVERLOAD_WARMUP_S)
         facts, _ = await self._offer(overload, stage)
         return float(round(_completed(facts) / _OVERLOAD_S))
 
