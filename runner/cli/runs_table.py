@@ -20,6 +20,8 @@ _WIDEST: Final = 70
 """Characters of a verdict in a table."""
 _NARROWEST: Final = 20
 """Columns; lines are not made shorter for a terminal that has fewer."""
+_IN_PROGRESS: Final = "in progress"
+"""As the list in the browser has it."""
 _ABORTED: Final = RunState.ABORTED
 
 
@@ -97,7 +99,8 @@ def _cells(run: RunSummary) -> _Cells:
 def _verdict(run: RunSummary) -> str:
     """Return the verdict, and what makes it doubtful; of what has none, what it is and why."""
     if not run.is_measured:
-        return f"{run.state}: {run.problem}" if run.problem else run.state.value
+        state = _IN_PROGRESS if run.state is RunState.RUNNING else run.state.value
+        return f"{state}: {run.problem}" if run.problem else state
     doubts = [run.validity] if run.validity not in {"", "valid"} else []
     doubts += [run.state] if run.state is _ABORTED else []
     verdict = run.verdict or "nothing measured"

@@ -14,6 +14,7 @@ _MAX_TEXT: Final = 200
 _MAX_PAGE: Final = 100_000
 _SAME_RATE: Final = 0.05
 """Rates of two runs that differ by no more have latencies that can be compared."""
+_VALID: Final = frozenset({"", "valid"})
 _Number = Callable[[RunSummary], float | None]
 
 _NUMBERS: Final[dict[str, _Number]] = {
@@ -84,11 +85,13 @@ class Row:
         rate_change: Relative to the run before it of the same experiment, on a machine of one kind; None
             without one.
         p95_change: Likewise; None also where the rates differ, because a lower rate has a lower p95.
+        is_doubtful: Whether one of the two is not valid, so that a change is neither better nor worse.
     """
 
     run: RunSummary
     rate_change: float | None = None
     p95_change: float | None = None
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,8 @@ def row(run: RunSummary, before: RunSummary | None) -> Row:
     is_alike = before.is_sustained == run.is_sustained
     rate = _change(before.rate, run.rate) if is_alike else None
     at_same_rate = rate is not None and abs(rate) <= _SAME_RATE
-    return Row(run, rate, _change(before.p95_ms, run.p95_ms) if at_same_rate else None)
+    is_doubtful = not {run.validity, before.validity} <= _VALID
+    return Row(run, rate, _change(before.p95_ms, run.p95_ms) if at_same_rate else None, is_doubtful)
 
 
 def run_before(runs: Sequence[RunSummary]) -> dict[str, RunSummary]:

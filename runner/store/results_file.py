@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -12,6 +13,7 @@ import msgspec
 from runner.core.codes import Validity
 from runner.core.errors import StoredRunError
 from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.experiment.suggestions import harmless
 from runner.store.bounded_read import NotFound, NotReadable, read_bounded
@@ -108,13 +110,20 @@ def _malformed(file: Path, *details: str) -> StoredRunError:
 
 
 def _contradictions(results: Results) -> list[str]:
-    """Return what no run writes although every single value is allowed."""
+    """Return what no run writes although every single value is allowed by its type."""
     return [
-        harmless(f"configurations[{i}].stages[{k}].validity: it is invalid without a reason")
+        harmless(f"configurations[{i}].stages[{k}].{what}")
         for i, configuration in enumerate(results.configurations)
         for k, stage in enumerate(configuration.stages)
-        if stage.validity.status is Validity.INVALID and not stage.validity.reasons
+        for what in _contradictions_of(stage)
     ][:_MAX_CONTRADICTIONS]
+
+
+def _contradictions_of(stage: Stage) -> Iterator[str]:
+    if stage.validity.status is Validity.INVALID and not stage.validity.reasons:
+        yield "validity: it is invalid without a reason"
+    rates = {"target_rps": stage.target_rps, "actual_rps": stage.actual_rps}
+    yield from (f"{name}: it is negative" for name, rate in rates.items() if rate is not None and rate < 0)
 
 
 def _content(path: Path, file: Path) -> bytes:

@@ -110,13 +110,11 @@ def _unfinished(candidate: Candidate, where: Path) -> RunSummary:
     beginning = read_beginning(where)
     if beginning and is_in_progress(beginning, where):
         return unmeasured(candidate, RunState.RUNNING, **known)
-    trials = f"{JOURNAL} has every trial that ended" if JOURNAL in candidate.names else "no trial has ended"
+    trials = f"{JOURNAL} has the trials that ended" if JOURNAL in candidate.names else "no trial has ended"
     hint = (
         "`runner report RUN` shows what the journal contains; `runner execute --resume RUN` continues the run"
     )
-    return unmeasured(
-        candidate, RunState.INTERRUPTED, f"it never ended: there is no {RESULTS}; {trials}", hint, **known
-    )
+    return unmeasured(candidate, RunState.INTERRUPTED, f"it never ended; {trials}", hint, **known)
 
 
 def _experiment(where: Path) -> tuple[str, str]:

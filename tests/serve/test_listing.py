@@ -17,5 +17,15 @@ def test_p95_is_compared_only_at_the_same_rate(rate, change):
     assert row(head, BEFORE).rate_change == (rate - 800) / 800
 
 
+@pytest.mark.parametrize(
+    ("validity", "is_doubtful"), [("valid", False), ("suspect", True), ("invalid", True)]
+)
+def test_a_change_is_better_or_worse_only_where_both_runs_are_valid(validity, is_doubtful):
+    valid, other = replace(BEFORE, validity="valid"), replace(BEFORE, validity=validity)
+
+    assert row(valid, other).is_doubtful is is_doubtful
+    assert row(other, valid).is_doubtful is is_doubtful
+
+
 def test_p95_beside_another_kind_of_rate_is_not_compared():
     assert row(replace(BEFORE, is_sustained=False, p95_ms=50.0), BEFORE).p95_change is None

@@ -211,6 +211,15 @@ def test_the_error_does_not_contain_a_hostile_key(tmp_path, key):
     assert "pwned" not in error.details[0]
 
 
+@pytest.mark.parametrize("name", ["target_rps", "actual_rps"])
+def test_no_rate_is_negative(tmp_path, name):
+    results = changed(f"configurations.0.stages.0.{name}", -5)
+
+    assert refused(stored(tmp_path, results)).details == (
+        f"configurations[0].stages[0].{name}: it is negative",
+    )
+
+
 def test_an_invalid_stage_must_have_a_reason(tmp_path):
     results = changed("configurations.0.stages.0.validity", {"status": "invalid", "reasons": []})
 
