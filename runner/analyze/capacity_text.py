@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.core.codes import Limit, RateUnit, SearchEnding, StageStatus, Unbounded, Validity
+from runner.analyze.reason import text_of
+from runner.core.codes import DoubtCode, Limit, RateUnit, SearchEnding, StageStatus, Unbounded, Validity
 from runner.core.judgements import ThresholdResult
 from runner.core.metric import Dimension
 from runner.core.metrics import find_metric
@@ -39,7 +40,7 @@ def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
 
 def disturbed_probe(stage: Stage) -> str:
     """Return why a probe does not count that failed beside other programs."""
-    return f"{stage.validity.reasons[-1]}. The rate was tried again"
+    return f"{text_of(stage.validity, DoubtCode.DISTURBED)}. The rate was tried again"
 
 
 def lost(share: float, *, users: bool) -> str:

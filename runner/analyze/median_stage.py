@@ -185,10 +185,11 @@ def _validity(stages: Sequence[Stage]) -> StageValidity:
     if 2 * len(suspect) < len(stages):
         return StageValidity(Validity.VALID, ())
     first = suspect[0]
-    reasons = [f"repeat {first.repeat}: {reason}" for reason in first.validity.reasons]
+    which = f"in repeat {first.repeat}, "
     if len(suspect) > 1:
-        reasons.append(f"{len(suspect)} of {len(stages)} repeats are suspect")
-    return StageValidity(Validity.SUSPECT, tuple(reasons))
+        which = f"{len(suspect)} of {len(stages)} repeats are suspect; {which}"
+    cause, *others = first.validity.reasons or ("it is suspect",)
+    return replace(first.validity, reasons=(f"{which}{cause}", *others))
 
 
 def _verdict(stages: Sequence[Stage]) -> Verdict:

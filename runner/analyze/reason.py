@@ -23,6 +23,17 @@ class Reason(NamedTuple):
     about: tuple[str, ...] = ()
 
 
+def text_of(validity: StageValidity, code: DoubtCode) -> str:
+    """Return the reason with this code, without a full stop; empty if a stage has none.
+
+    Results of Loadproof 0.1.0 have no codes, only that the last reason is about other programs.
+    """
+    if len(validity.doubts) == len(validity.reasons):
+        pairs = zip(validity.reasons, validity.doubts, strict=True)
+        return next((text for text, doubt in pairs if doubt.code is code), "")
+    return validity.reasons[-1] if validity.disturbed and code is DoubtCode.DISTURBED else ""
+
+
 def judged(status: Validity, reasons: Sequence[Reason]) -> StageValidity:
     """Return the validity of a stage that has these reasons for doubt."""
     return StageValidity(

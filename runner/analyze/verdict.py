@@ -89,6 +89,8 @@ def _judge(
     if stage.validity.status is Validity.INVALID:
         return lost_beside_generator(stage, cores) or [generator_limited(stage, cores)], []
     sustained = None if limited else within_capacity(stage)
+    if sustained and stage.status is StageStatus.ABORTED:
+        return [_cut_short()], []
     if sustained and passed:
         return [sustained], []
     judgements = judge(RULES.values(), limited.stage if limited else stage, cores)
@@ -179,6 +181,12 @@ def _failed(stage: Stage) -> Finding:
     """Return the finding for a system that failed: what happened to it, which is no limit of its rate."""
     advice = "read its last lines of output, and the kernel's log (dmesg) if nothing in them explains its end"
     return Finding(Limit.UNDETERMINED, Confidence.HINT, failure(stage), (), advice)
+
+
+def _cut_short() -> Finding:
+    """Return the finding for a stage that kept up until it was aborted."""
+    summary = "the service kept up until the stage was aborted, which does not show that it sustains the rate"
+    return Finding(Limit.UNDETERMINED, Confidence.HINT, summary, (), "let the stage run to its end")
 
 
 def _undetermined(stage: Stage) -> Finding:

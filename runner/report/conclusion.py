@@ -11,34 +11,33 @@ from msgspec import UNSET
 
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
-from runner.core.codes import Limit, ProofAnswer, StageStatus, Validity, cpu_used_up
+from runner.core.codes import Limit, Validity
 from runner.core.judgements import ThresholdResult
 from runner.core.metric import Dimension
 from runner.core.metrics import metric_of
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
-from runner.report.capacity import shown
 from runner.report.doubts import short_reasons
 from runner.report.generator_accuracy import disagreement
-from runner.report.headline_stages import best_place, limited_place
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import level_unit, levels
+from runner.report.open_question import NO_LIMIT_OF_THE_SERVICE, named_limit, none_sustained, open_question
 from runner.report.prose import title, until_failure
-from runner.report.stage_choice import believed, constant, failed, measured, missed, sustained, undecided
-from runner.report.tables import every_stage
+from runner.report.stage_choice import (
+    constant,
+    failed,
+    measured,
+    sustained,
+)
 from runner.report.without_constant_rate import (
-    level_phrase,
     ramp_sentence,
     ramps_in,
-    throughput_of,
     users_sentence,
     with_users,
 )
 
-_NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
 NOTHING_MEASURED: Final = markdown("No stage was measured, so this run establishes nothing.")
-_ABOVE: Final = markdown("Above that rate")
 
 
 def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
@@ -77,7 +76,7 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
     if not best and not any(measured(constant(one.stages)) for one in configurations):
         return NOTHING_MEASURED
     if not best:
-        return _none_sustained(configurations)
+        return none_sustained(configurations)
     units = dict.fromkeys(level_unit(stage) for stage, _ in best)
     reached = (
         _reached([pair for pair in best if level_unit(pair[0]) == unit], configurations, whole)
@@ -85,7 +84,7 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
     )
     rest = (
         _capacities(configurations),
-        _open_question(configurations),
+        open_question(configurations),
         request_cost.answer(configurations),
     )
     return join(" ", filter(None, (*reached, *rest)))
@@ -111,7 +110,7 @@ def _reached(
         _of_repeats(stage, whole[configurations.index(where)]),
     )
     if stage.validity.status is Validity.SUSPECT:
-        why = "; ".join(reason.text for reason in short_reasons(stage))
+        why = "; ".join(short_reasons(stage))
         reached = markdown("{} This stage is **suspect**: {}.", reached, why)
     return reached
 
@@ -184,9 +183,9 @@ def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
     short = [stage for stage in stages if stage.verdict.code is not Limit.WITHIN_CAPACITY]
     if not short:
         return markdown("No bottleneck was found. Increase the ramp's final rate to find one.")
-    if short[0].verdict.code in _NO_LIMIT_OF_THE_SERVICE:
+    if short[0].verdict.code in NO_LIMIT_OF_THE_SERVICE:
         return markdown("The data do not show what limits the throughput.")
-    return markdown("The verdict is {}.", _limit(short[0]))
+    return markdown("The verdict is {}.", named_limit(short[0]))
 
 
 def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
@@ -205,92 +204,3 @@ def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
         of_best = markdown(" ({:share} of the highest)", rate / highest) if 0 < rate < highest else EMPTY
         shares.append(markdown("{:rate} {} in {}{}", rate, unit, name, of_best))
     return markdown("The searches found these capacities: {}.", listed(shares))
-
-
-def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    ran = [stage for stage in believed(constant(_stages(configurations))) if stage.actual_rps]
-    known = [shown(configuration) for configuration in configurations]
-    best, _ = best_place(known)
-    if best is None or not best.stage.actual_rps or not believed([best.stage]):
-        return markdown("No offered rate was sustained, so this run establishes no throughput.")
-    judged = best.stage if constant([best.stage]) else limited_place(best, known).stage
-    highest = _highest(best.stage)
-    if ran and all(stage.status is StageStatus.ABORTED for stage in ran):
-        return markdown("No stage ran to its end, so this run does not show whether a rate is sustained.")
-    if any(map(undecided, ran)):
-        return markdown("The search found no capacity. {}.", highest)
-    if judged.verdict.code is Limit.WITHIN_CAPACITY:
-        return markdown(
-            "No rate met the search’s conditions. {}; the throughput itself was not limited.", highest
-        )
-    if judged.verdict.code is Limit.UNDETERMINED:
-        return markdown("No offered rate was sustained. {}; the data do not show what limits it.", highest)
-    return markdown("No offered rate was sustained. {}; the verdict is {}.", highest, _limit(judged))
-
-
-def _highest(stage: Stage) -> Markdown:
-    """Return the highest throughput, and at what level that was."""
-    if not constant([stage]):
-        where = level_phrase(stage)
-        return markdown("The highest throughput is **{}**, {}", throughput_of(stage), where)
-    if stage.scenarios:
-        reached = throughput_of(stage)
-        return markdown("The highest throughput is **{}**, at a target of {}", reached, levels(stage))
-    rates = (stage.actual_rps, stage.target_rps)
-    return markdown("The highest achieved rate is **{:rate} RPS**, at a target of {:rate} RPS", *rates)
-
-
-def _stages(configurations: Sequence[ConfigurationResults]) -> list[Stage]:
-    return [stage for _, stage in every_stage(configurations)]
-
-
-def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    """Return what limits rates that were not sustained."""
-    short = [(missed(configuration.stages), configuration) for configuration in configurations]
-    first = [(stages[0], configuration) for stages, configuration in short if stages]
-    if not first:
-        return markdown("No bottleneck was found. Increase the offered rate to find one.")
-    known = [pair for pair in first if pair[0].verdict.code not in _NO_LIMIT_OF_THE_SERVICE]
-    where = _where(*(known or first)[0])
-    if not known and any(stage.verdict.code is Limit.GENERATOR for stage, _ in first):
-        lost = any(node.load and node.load.lost for stage, _ in first for node in stage.nodes)
-        what = "a load generator was lost" if lost else "the load generator is the limit"
-        return markdown(
-            "{}, {}; the service’s{} is unknown.", where, what, markdown(" limit") if lost else EMPTY
-        )
-    if not known and where == _ABOVE:
-        return markdown("The data do not show what limits higher rates.")
-    if not known:
-        return markdown("{}, the data do not show what the limit is.", where)
-    if len(configurations) == 1:
-        return markdown("{}, the verdict is {}.", where, _limit(known[0][0]))
-    by_limit: dict[Markdown, list[Markdown]] = {}
-    for stage, one in known:
-        by_limit.setdefault(_named(stage), []).append(markdown("{} ({})", title(one), _how_sure(stage)))
-    limits = [markdown("{} in {}", limit, listed(places)) for limit, places in by_limit.items()]
-    return markdown("Limits found: {}.", join("; ", limits))
-
-
-def _where(stage: Stage, configuration: ConfigurationResults) -> Markdown:
-    """Return where a stage was missed; its rate may be lower than one that the configuration sustained."""
-    highest = max((good.rate for good in sustained(configuration.stages)), default=0.0)
-    if stage.rate > highest:
-        return _ABOVE
-    return markdown("In another stage, at {}", levels(stage))
-
-
-def _limit(stage: Stage) -> Markdown:
-    """Return a limit, its cause where that is known, and how sure that is."""
-    return markdown("{} ({})", _named(stage), _how_sure(stage))
-
-
-def _how_sure(stage: Stage) -> str:
-    return f"{stage.verdict.confidence}, at {levels(stage)}"
-
-
-def _named(stage: Stage) -> Markdown:
-    """Return a limit, and the cause that a counter-experiment confirmed."""
-    verdict, proof = stage.verdict, stage.verdict.counter_experiment
-    if proof and proof.answer is ProofAnswer.CONFIRMED and cpu_used_up(verdict.code, proof.cause):
-        return markdown("{} because of {}", verdict.name, proof.cause)
-    return markdown("{}", verdict.name)

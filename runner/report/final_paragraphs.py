@@ -13,7 +13,7 @@ from runner.core.stage_results import Stage
 from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
 from runner.report.metric_text import levels, role_name
 from runner.report.prose import title
-from runner.report.stage_choice import believed, constant, measured, missed, sustained, undecided
+from runner.report.stage_choice import believed, constant, cut_short, measured, missed, sustained, undecided
 from runner.report.without_constant_rate import ramp_sentence, ramps_in, users_sentence, with_users
 
 _HOPS: Final = (Role.PROXY, Role.FORWARDER)
@@ -105,20 +105,15 @@ def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
 
 
 def _none(ran: Sequence[Stage]) -> str:
-    if any(map(undecided, ran)):
+    if any(undecided(stage) or cut_short(stage) for stage in ran):
         return "was not shown to sustain any rate"
     return "did not sustain the rate" if len(ran) == 1 else "sustained none of the rates"
 
 
 def _why_missed(stage: Stage) -> Markdown:
-    verdict, probe = stage.verdict, stage.find
-    if stage.validity.status is Validity.INVALID:
-        why = failure(stage) or "the measurement is invalid and supports no conclusion"
+    verdict = stage.verdict
+    if why := failure(stage) or _not_judged(stage):
         return markdown("{}.", why)
-    if probe is not None and probe.holds is None:
-        return markdown("the search stopped: {}.", probe.why)
-    if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:
-        return markdown("it achieved the rate, but the search’s conditions failed: {}.", probe.why)
     if not verdict.findings:
         return markdown("it missed the target.")
     summary, proof = verdict.findings[0].summary, verdict.counter_experiment
@@ -126,3 +121,15 @@ def _why_missed(stage: Stage) -> Markdown:
         return markdown("{}. {}", summary, proof.sentence)
     sure = EMPTY if verdict.code is Limit.UNDETERMINED else markdown(" ({})", verdict.confidence)
     return markdown("{}{}.", summary, sure)
+
+
+def _not_judged(stage: Stage) -> str:
+    """Return why a stage says nothing about what limits the service; empty if it does."""
+    probe = stage.find
+    if stage.validity.status is Validity.INVALID:
+        return "the measurement is invalid and supports no conclusion"
+    if probe is not None and probe.holds is None:
+        return f"the search stopped: {probe.why}"
+    if probe is not None and stage.verdict.code is Limit.WITHIN_CAPACITY:
+        return f"it achieved the rate, but the search’s conditions failed: {probe.why}"
+    return "the stage was aborted before its end" if cut_short(stage) else ""

@@ -21,7 +21,7 @@ from runner.report.headline_thresholds import failed_there
 from runner.report.limit_phrases import limiting_role, part_name
 from runner.report.markdown_text import unmarked
 from runner.report.prose import title
-from runner.report.stage_choice import failed
+from runner.report.stage_choice import failed, limit_or_state
 
 
 class Tone(StrEnum):
@@ -130,6 +130,11 @@ class Headline:
         return "Failed or dropped"
 
     @property
+    def limit_or_state(self) -> str:
+        """The verdict's code, or why there is none; empty where no stage was measured."""
+        return limit_or_state(self.limited) if self.limited else ""
+
+    @property
     def errors_text(self) -> str:
         """The share of requests, or of scenarios, that failed or were dropped."""
         return number_format.share(self.error_share)
@@ -142,7 +147,8 @@ def headline(results: Results) -> Headline:
     if best is None:
         return Headline(unmarked(conclusion(configurations)), Tone.BAD)
     limited = limited_place(best, configurations)
-    several, pair = len(configurations) > 1, (best.stage, limited.stage)
+    several = len(configurations) > 1
+    pair = [(place.name(several=several), place.stage) for place in (best, limited)]
     sentence = verdict_sentence(best, limited, configurations, is_sustained=is_sustained)
     broken = failed_there(best.stage) if is_sustained else ""
     rate, unit = _rate(best.stage, is_sustained=is_sustained)

@@ -15,7 +15,7 @@ from runner.report.limit_text import has_hints
 from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
-from runner.report.stage_choice import constant, measured, missed, sustained, undecided
+from runner.report.stage_choice import constant, cut_short, measured, missed, sustained, undecided
 from runner.report.without_constant_rate import level_phrase, throughput_of
 
 
@@ -26,6 +26,10 @@ def verdict_sentence(
     if not any(constant(one.stages) for one in configurations):
         return unmarked(conclusion.conclusion(configurations))
     several = len(configurations) > 1
+    if not is_sustained and _all_aborted(configurations):
+        named = _named_limit(limited.stage)
+        seen = f"at {levels(limited.stage)}, {named}" if named else "no rate is shown to be sustained"
+        return f"No stage ran to its end; {seen}."
     reached = _sustained(best, configurations) if is_sustained else _nothing_sustained(best, configurations)
     if limited.stage is best.stage and is_sustained:
         return f"{reached}; {_without_missed_rate(best, several=several)}."
@@ -64,12 +68,12 @@ def _sustained_most(best: Place, configurations: Sequence[ConfigurationResults])
 def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
     stage = best.stage
     ran = [one for each in configurations for one in measured(constant(each.stages))]
-    if ran and all(one.status is StageStatus.ABORTED for one in ran):
-        return "No stage ran to its end"
     if stage.validity.status is Validity.INVALID and stage.status is StageStatus.COMPLETE:
         which = f"{levels(ran[0])} is not" if len(ran) == 1 else "No offered rate is"
         return f"{which} shown to be sustained"
     none = f"{levels(ran[0])} is not sustained" if len(ran) == 1 else "No offered rate is sustained"
+    if any(map(cut_short, ran)):
+        none = "No offered rate is shown to be sustained"
     if not constant([stage]):
         where = f" of {title(best.configuration)}" if len(configurations) > 1 else ""
         return f"{none}; the highest throughput{where} is {throughput_of(stage)}, {level_phrase(stage)}"
@@ -81,6 +85,12 @@ def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResult
     if why := why_missed(stage):
         return f"{none}: {why}"
     return f"{none}: {subject} achieves {actual} RPS of {levels(stage)} ({share})"
+
+
+def _all_aborted(configurations: Sequence[ConfigurationResults]) -> bool:
+    """Return whether every stage with a constant rate that ran was aborted."""
+    ran = [stage for one in configurations for stage in measured(constant(one.stages))]
+    return bool(ran) and all(stage.status is StageStatus.ABORTED for stage in ran)
 
 
 def _limit(best: Place, limited: Place, *, several: bool, is_sustained: bool) -> str:
@@ -108,6 +118,8 @@ def _not_judged(stage: Stage) -> str:
     """Return why a stage says nothing about the service; empty if it does."""
     if undecided(stage):
         return "the search could not judge the rate"
+    if cut_short(stage):
+        return "the stage was aborted, so it is unknown whether that rate is sustained"
     if stage.verdict.code is Limit.GENERATOR:
         lost = any(node.load and node.load.lost for node in stage.nodes)
         what = "a load generator was lost" if lost else f"{limit_phrase(stage)} is the limit"
@@ -118,7 +130,8 @@ def _not_judged(stage: Stage) -> str:
         where = f" on {stage.longest_stall_on}" if stage.longest_stall_on else ""
         stood_still = f"the generator{where} did not run for {stage.longest_stall_s:.1f} s"
         return f"the measurement is invalid ({stood_still}), so the service’s limit is unknown"
-    return "the measurement is invalid"
+    why = next(iter(stage.validity.reasons), "")
+    return f"the measurement is invalid ({why})" if why else "the measurement is invalid"
 
 
 def _named_limit(stage: Stage) -> str:

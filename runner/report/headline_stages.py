@@ -9,6 +9,7 @@ from typing import NamedTuple
 from runner.core.codes import Limit
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
+from runner.report.prose import title
 from runner.report.stage_choice import believed, constant, measured, missed, sustained
 
 _UNKNOWN = frozenset({Limit.WITHIN_CAPACITY, Limit.UNDETERMINED, Limit.GENERATOR})
@@ -19,6 +20,10 @@ class Place(NamedTuple):
 
     configuration: ConfigurationResults
     stage: Stage
+
+    def name(self, *, several: bool) -> str:
+        """Return what the stage is called, after its configuration if there are several."""
+        return f"{title(self.configuration)}, {self.stage.title}" if several else self.stage.title
 
 
 def best_place(configurations: Sequence[ConfigurationResults]) -> tuple[Place | None, bool]:

@@ -35,8 +35,8 @@ _FIGURES: Final = ("actual_rps", "achieved", "errors", "duration.p95")
 def render_junit(results: Results) -> str:
     """Return XML text in the shape that Jenkins, GitLab and GitHub's actions read.
 
-    A stage that is invalid or was not run is an error, a threshold that failed a failure. The same results
-    give the same text.
+    A stage that is invalid, was aborted or was not run is an error, a threshold that failed a failure. The
+    same results give the same text.
     """
     root = ET.Element("testsuites", {"name": _xml(results.experiment.title)})
     root.extend(_suite(configuration, results) for configuration in results.configurations)
@@ -75,6 +75,8 @@ def _validity(stage: Stage, suite: str) -> ET.Element:
     case = _case(f"{stage.title}: is a valid measurement", suite)
     if stage.status is StageStatus.NOT_RUN:
         _add(case, "error", "the stage was not run", "")
+    elif stage.status is StageStatus.ABORTED:
+        _add(case, "error", "the stage was aborted before its end", _verdict(stage))
     elif stage.validity.status is Validity.INVALID:
         until = unmarked(until_failure(stage))
         _add(

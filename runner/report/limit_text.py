@@ -11,6 +11,7 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage, Verdict
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, join, markdown
+from runner.report.stage_choice import cut_short
 
 _HYPOTHESIS: Final = {HypothesisAnswer.OPEN: "undecided"}
 """Words shown instead of an answer's own."""
@@ -27,6 +28,8 @@ def limit(stage: Stage) -> Markdown:
     if stage.validity.status is Validity.INVALID and not _has_verdict(stage):
         reasons = join("; ", stage.validity.reasons[:1])
         return markdown("the measurement is invalid ({}) and supports no conclusion.", reasons)
+    if probe is None and cut_short(stage):
+        return markdown("the stage was aborted before its end, so it does not show a limit.")
     if probe is not None and probe.holds is None:
         return markdown("this rate could not be judged: {}.", probe.why)
     if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:

@@ -12,13 +12,23 @@ from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo
 from runner.core.stage_results import Stage
 from runner.report import drops, number_format, scenario_prose
+from runner.report.doubts import doubtful
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import level, level_unit, levels
 from runner.report.ramps import crossings
 from runner.report.ramps import levels as slice_levels
 from runner.report.ruled_out import ruled_out_paragraph
-from runner.report.stage_choice import believed, constant, limited, measured, missed, sustained, undecided
+from runner.report.stage_choice import (
+    believed,
+    constant,
+    cut_short,
+    limited,
+    measured,
+    missed,
+    sustained,
+    undecided,
+)
 from runner.report.tables import differs
 
 _NOTABLE: Final = 1.3
@@ -33,15 +43,14 @@ def title(configuration: ConfigurationResults) -> str:
 
 
 def warnings(stages: Sequence[Stage]) -> list[Markdown]:
-    """Return why some stages may not be believed, one sentence for each reason, with all its stages."""
-    where: dict[tuple[Validity, str], list[str]] = {}
-    for stage in stages:
-        if stage.status is not StageStatus.NOT_RUN:
-            for reason in stage.validity.reasons:
-                where.setdefault((stage.validity.status, reason), []).append(stage.title)
+    """Return why some stages may not be believed, in one sentence for all stages with the same reasons."""
     return [
-        markdown("**{} {} {}:** {}.", _places(titles), "is" if len(titles) == 1 else "are", status, reason)
-        for (status, reason), titles in where.items()
+        markdown(
+            "**{}:** {}.{}",
+            *(group.subject, "; ".join(reason.text for reason in group.reasons)),
+            f" {group.remark}." if group.remark else "",
+        )
+        for group in doubtful((stage.title, stage) for stage in stages)
     ]
 
 
@@ -165,6 +174,8 @@ def why_missed(stage: Stage) -> str:
         return ""
     if stage.validity.status is Validity.INVALID:
         return "the measurement is invalid"
+    if cut_short(stage):
+        return "the stage was aborted before its end"
     if undecided(stage):
         return "the search could not judge it"
     if stage.find and stage.verdict.code is Limit.WITHIN_CAPACITY:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from runner.core.codes import Limit, StageStatus, Validity
 from runner.core.stage_results import Stage
+
+_NO_LIMIT: Final = frozenset({Limit.WITHIN_CAPACITY, Limit.UNDETERMINED})
 
 
 def constant(stages: Sequence[Stage]) -> list[Stage]:
@@ -19,9 +22,12 @@ def sustained(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def missed(stages: Sequence[Stage]) -> list[Stage]:
-    """Return stages that ran and were not shown to sustain their rate, lowest rate first."""
+    """Return stages that ran and were not shown to sustain their rate, lowest rate first.
+
+    Those that were cut short come last: they show neither that their rate is sustained nor that it is not.
+    """
     short = (stage for stage in measured(constant(stages)) if not _is_sustained(stage))
-    return sorted(short, key=lambda stage: stage.rate)
+    return sorted(short, key=lambda stage: (cut_short(stage), stage.rate))
 
 
 def limited(stages: Sequence[Stage]) -> list[Stage]:
@@ -31,9 +37,39 @@ def limited(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def _is_sustained(stage: Stage) -> bool:
-    """Return whether a stage counts as sustained; a probe must also pass the conditions of its search."""
+    """Return whether a stage counts as sustained; a probe must also pass the conditions of its search.
+
+    One that was aborted does not, whatever it achieved until then.
+    """
     within = stage.find.holds if stage.find else stage.verdict.code is Limit.WITHIN_CAPACITY
-    return bool(within) and stage.validity.status is not Validity.INVALID
+    can_be_judged = stage.status is not StageStatus.ABORTED and stage.validity.status is not Validity.INVALID
+    return bool(within) and can_be_judged
+
+
+def cut_short(stage: Stage) -> bool:
+    """Return whether a stage was aborted before it showed a limit, so that its rate is not judged."""
+    return stage.status is StageStatus.ABORTED and stage.verdict.code in _NO_LIMIT
+
+
+def state(stage: Stage) -> str:
+    """Return what stands in place of a stage's verdict: that it was not run, aborted, or supports none.
+
+    Empty for a stage with a verdict.
+    """
+    if stage.status is StageStatus.NOT_RUN:
+        return "not run"
+    if cut_short(stage):
+        return "aborted"
+    if stage.verdict.code is not Limit.UNDETERMINED:
+        return ""
+    if stage.status is StageStatus.FAILED:
+        return "failed"
+    return "invalid" if stage.validity.status is Validity.INVALID else ""
+
+
+def limit_or_state(stage: Stage) -> str:
+    """Return the code of the stage's verdict, with its node; else why it has none."""
+    return state(stage) or stage.verdict.name
 
 
 def undecided(stage: Stage) -> bool:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.medians import of_medians
-from runner.core.codes import StageStatus, Unbounded, Validity
+from runner.core.codes import Unbounded, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
-from runner.report.doubts import short_reasons
+from runner.report.doubts import doubtful
 from runner.report.metric_text import threshold_value
-from runner.report.number_format import NOT_APPLICABLE, listed, plural
+from runner.report.number_format import NOT_APPLICABLE, plural
 from runner.report.sparkline import rate_sparkline
+from runner.report.stage_choice import state
 
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
 """Columns that hold no numbers."""
@@ -59,28 +60,21 @@ def summary_rows(results: Results) -> list[dict[str, str]]:
     ]
 
 
-def limit_or_status(stage: Stage) -> str:
-    """Return the code of the stage's verdict, with its node; a stage that was not run has none."""
-    return "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.name
-
-
 def doubts(results: Results) -> Iterator[str]:
-    """Yield why stages of the rows are suspect or invalid, a line for the most frequent reasons.
-
-    Reasons that differ in nothing but the programs outside the experiment are one.
-    """
-    where: dict[str, list[str]] = {}
-    for configuration in map(of_medians, results.configurations):
-        several = f" of {configuration.name}" if len(results.configurations) > 1 else ""
-        for stage in shown(configuration).stages:
-            for doubt in short_reasons(stage):
-                where.setdefault(f"{doubt.status}: {doubt.text}", []).append(f"{stage.title}{several}")
-    ranked = sorted(where.items(), key=lambda item: -len(item[1]))
-    for reason, stages in ranked[:_NAMED]:
-        named = stages if len(stages) <= _NAMED else [*stages[:_NAMED], f"{len(stages) - _NAMED} more"]
-        yield f"{listed(named)} {'is' if len(stages) == 1 else 'are'} {reason}."
-    if (more := len(where) - _NAMED) > 0:
-        yield f"{plural(more, 'more reason')} for doubt {'is' if more == 1 else 'are'} in the report."
+    """Yield why stages of the rows are suspect or invalid, a line for those with the same reasons."""
+    several = len(results.configurations) > 1
+    groups = doubtful(
+        (
+            (f"{stage.title} of {configuration.name}" if several else stage.title, stage)
+            for configuration in map(of_medians, results.configurations)
+            for stage in shown(configuration).stages
+        ),
+        brief=True,
+    )
+    ranked = sorted(groups, key=lambda group: -len(group.stages))
+    yield from (f"{group.sentence()}." for group in ranked[:_NAMED])
+    if more := sum(len(group.stages) for group in ranked[_NAMED:]):
+        yield f"{plural(more, 'more stage')} {'is' if more == 1 else 'are'} doubtful; the report says why."
 
 
 def _row(stage: Stage, *, scenarios: bool) -> dict[str, str]:
@@ -116,7 +110,5 @@ def _short(path: str, stage: Stage) -> str:
 
 
 def _verdict(stage: Stage) -> str:
-    limit, validity = limit_or_status(stage), stage.validity.status
-    if stage.status is StageStatus.NOT_RUN or validity is Validity.VALID:
-        return limit
-    return f"{limit} ({validity})"
+    validity = stage.validity.status
+    return state(stage) or f"{stage.verdict.name}{'' if validity is Validity.VALID else f' ({validity})'}"

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
-from runner.core.codes import Role, StageStatus, is_service
+from runner.core.codes import Role, is_service
 from runner.core.measured import Measured
 from runner.core.metric import Metric
 from runner.core.metrics import LATENCIES, METRICS, lost_share, lost_share_of_scenarios
@@ -22,6 +22,7 @@ from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 from runner.report.response_tables import counts, failure_kinds
 from runner.report.sparkline import sparkline, top_rps
+from runner.report.stage_choice import limit_or_state
 
 Configurations: TypeAlias = Sequence[ConfigurationResults]
 _Cell: TypeAlias = Callable[[Stage], str]
@@ -297,7 +298,6 @@ def comparison(configurations: Sequence[ConfigurationResults]) -> Markdown:
     columns = [metric_row(path) for path in _COMPARED]
     rows = []
     for configuration, stage in every_stage(configurations):
-        verdict = "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.name
         cells = [cell(stage) for _, cell in columns]
-        rows.append([configuration.title or configuration.name, stage.title, *cells, verdict])
+        rows.append([configuration.title or configuration.name, stage.title, *cells, limit_or_state(stage)])
     return table(["Configuration", "Stage", *(title for title, _ in columns), "Verdict"], rows, words=(1, 7))

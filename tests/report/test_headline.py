@@ -170,7 +170,7 @@ def test_an_invalid_measurement_is_no_verdict():
     results = with_stage(stored("docker-4k"), validity=StageValidity(Validity.INVALID, ("the clock jumped",)))
 
     assert headline(results).sentence == (
-        "4,000 RPS is not shown to be sustained; the measurement is invalid."
+        "4,000 RPS is not shown to be sustained; the measurement is invalid (the clock jumped)."
     )
 
 

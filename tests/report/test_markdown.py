@@ -189,4 +189,4 @@ def test_the_terminals_summary_has_a_row_a_stage():
     rows = summary_rows(case("app-died"))
 
     assert [row["stage"] for row in rows] == ["100 RPS", "1,000 RPS", "4,000 RPS"]
-    assert rows[2]["verdict"].endswith("(invalid)")
+    assert rows[2]["verdict"] == "failed"

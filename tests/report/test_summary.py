@@ -68,21 +68,32 @@ def test_the_terminal_says_once_for_all_stages_why_they_are_not_valid():
     titles = [stage.title for stage in results.configurations[0].stages[:3]]
 
     assert list(doubts(results)) == [
-        f"{listed(titles)} are suspect: a worker was late.",
-        f"{listed(titles[1:])} are suspect: programs outside the experiment used the processors.",
+        f"{listed(titles[1:])} are suspect: a worker was late; "
+        "programs outside the experiment used the processors.",
+        f"{titles[0]} is suspect: a worker was late.",
     ]
     assert list(doubts(stored("single-process"))) == []
 
 
-def test_many_reasons_are_counted_on_the_terminal():
-    results = stored("single-process")
-    reasons = tuple(f"the generator was {ms} ms late" for ms in range(6))
-    results = with_stage(results, validity=StageValidity(Validity.SUSPECT, reasons))
+def test_many_reasons_of_a_stage_are_counted_on_the_terminal():
+    reasons = tuple(f"worker {number} was late" for number in range(6))
+    results = with_stage(stored("single-process"), validity=StageValidity(Validity.SUSPECT, reasons))
+
+    assert list(doubts(results)) == [
+        "100 RPS is suspect: worker 0 was late; worker 1 was late; 4 more reasons."
+    ]
+
+
+def test_many_doubtful_stages_are_counted_on_the_terminal():
+    results = stored("hop-ladder")
+    for place in range(6):
+        judged = StageValidity(Validity.SUSPECT, (f"worker {place} was late",))
+        results = with_stage(results, (place, 0), validity=judged)
 
     *named, last = doubts(results)
 
     assert len(named) == 4
-    assert last == "2 more reasons for doubt are in the report."
+    assert last.endswith("more stages are doubtful; the report says why.")
 
 
 @pytest.fixture

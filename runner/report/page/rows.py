@@ -12,7 +12,7 @@ from runner.core.stage_results import Stage
 from runner.report.capacity import shown
 from runner.report.prose import title
 from runner.report.request_tables import parts, share
-from runner.report.summary import limit_or_status
+from runner.report.stage_choice import limit_or_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class PartRow:
 def stage_rows(configurations: Sequence[ConfigurationResults]) -> list[StageRow]:
     """Return a row for each stage; of repeats, their median; of a search, the probes that decide it."""
     return [
-        StageRow(title(configuration), stage, limit_or_status(stage), _is_unlimited(stage))
+        StageRow(title(configuration), stage, limit_or_state(stage), _is_unlimited(stage))
         for configuration in configurations
         for stage in shown(of_medians(configuration)).stages
     ]
