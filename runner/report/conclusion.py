@@ -20,6 +20,7 @@ from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
 from runner.report.doubts import short_reasons
 from runner.report.generator_accuracy import disagreement
+from runner.report.headline_stages import best_place, limited_place
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import level_unit, levels
 from runner.report.open_question import NO_LIMIT_OF_THE_SERVICE, named_limit, none_sustained, open_question
@@ -169,23 +170,21 @@ def _without_constant_rate(configurations: Sequence[ConfigurationResults]) -> Ma
     """Return where each ramp passed its first threshold, and what limited the first that reached a limit."""
     several = len(configurations) > 1
     known = [ramp_sentence(each, stage, several=several) for each, stage in ramps_in(configurations)]
-    known += [
-        markdown("**{}:** {}", title(each), users_sentence(stage)) if several else users_sentence(stage)
-        for each, stage in with_users(configurations)
-    ]
+    known += [users_sentence(each, stage, several=several) for each, stage in with_users(configurations)]
     if not known:
         return NOTHING_MEASURED
     return join(" ", (*known, _limit_of_ramps(configurations)))
 
 
 def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    stages = [stage for _, stage in (*ramps_in(configurations), *with_users(configurations))]
-    short = [stage for stage in stages if stage.verdict.code is not Limit.WITHIN_CAPACITY]
-    if not short:
+    """Return what limited the ramp or the users that the headline is about."""
+    best, _ = best_place(configurations)
+    limited = limited_place(best, configurations).stage if best else None
+    if limited is None or limited.verdict.code is Limit.WITHIN_CAPACITY:
         return markdown("No bottleneck was found. Increase the ramp's final rate to find one.")
-    if short[0].verdict.code in NO_LIMIT_OF_THE_SERVICE:
+    if limited.verdict.code in NO_LIMIT_OF_THE_SERVICE:
         return markdown("The data do not show what limits the throughput.")
-    return markdown("The verdict is {}.", named_limit(short[0]))
+    return markdown("The verdict is {}.", named_limit(limited))
 
 
 def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from runner.analyze.failure import failure
 from runner.analyze.medians import of_medians
@@ -13,8 +13,23 @@ from runner.core.stage_results import Stage
 from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
 from runner.report.metric_text import levels, role_name
 from runner.report.prose import title
-from runner.report.stage_choice import believed, constant, cut_short, measured, missed, sustained, undecided
-from runner.report.without_constant_rate import ramp_sentence, ramps_in, users_sentence, with_users
+from runner.report.stage_choice import (
+    believed,
+    constant,
+    cut_short,
+    limited_beside_rates,
+    measured,
+    missed,
+    sustained,
+    undecided,
+)
+from runner.report.without_constant_rate import (
+    level_phrase,
+    ramp_sentence,
+    ramps_in,
+    users_sentence,
+    with_users,
+)
 
 _HOPS: Final = (Role.PROXY, Role.FORWARDER)
 
@@ -27,8 +42,21 @@ def final(configurations: Sequence[ConfigurationResults], *, compared: bool = Tr
     limited = [_reach(each, several=several) for each in rated if not _kept_up(each)]
     side_by_side = _compared(configurations) if compared else []
     ramps = [ramp_sentence(each, stage, several=several) for each, stage in ramps_in(configurations)]
-    users = [users_sentence(stage) for _, stage in with_users(configurations)]
-    return [*_unlimited(rated, several=several), *limited, *ramps, *users, *side_by_side]
+    users = [users_sentence(each, stage, several=several) for each, stage in with_users(configurations)]
+    beside = filter(None, (_beside_rates(each, several=several) for each in configurations))
+    return [*_unlimited(rated, several=several), *limited, *ramps, *users, *beside, *side_by_side]
+
+
+def _beside_rates(configuration: ConfigurationResults, *, several: bool) -> Markdown:
+    """Return what limited the first ramp, or the users with the highest throughput; empty without any."""
+    stage = next(iter(limited_beside_rates(configuration.stages)), None)
+    if stage is None or not stage.verdict.findings:
+        return EMPTY
+    name = markdown("**{}**, ", title(configuration)) if several else EMPTY
+    where = level_phrase(stage)
+    return markdown(
+        "{}{}, {}", name, where if several else f"{where[:1].upper()}{where[1:]}", _why_missed(stage)
+    )
 
 
 def _kept_up(configuration: ConfigurationResults) -> bool:
@@ -38,21 +66,42 @@ def _kept_up(configuration: ConfigurationResults) -> bool:
 
 def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool) -> list[Markdown]:
     """Return a sentence for every rate that was the highest, about all that sustained it."""
-    at: dict[tuple[str, bool], list[str]] = {}
+    at: dict[_Highest, list[str]] = {}
     for configuration in filter(_kept_up, configurations):
-        highest = sustained(configuration.stages)[-1]
-        key = (levels(highest), highest.find is not None)
+        stage = sustained(configuration.stages)[-1]
+        limited = bool(limited_beside_rates(configuration.stages))
+        key = _Highest(levels(stage), searched=stage.find is not None, limited=limited)
         at.setdefault(key, []).append(title(configuration))
     return [
         markdown(
-            "{} sustained {}, the highest rate {}. {} not reached.",
+            "{} sustained {}.",
             listed(markdown("**{}**", name) for name in names) if several else "The service",
-            rate,
-            "that the search may try" if searched else "tested",
-            "Its capacity limit was" if len(names) == 1 else "Their capacity limits were",
+            highest.phrase(len(names)),
         )
-        for (rate, searched), names in at.items()
+        for highest, names in at.items()
     ]
+
+
+class _Highest(NamedTuple):
+    """The highest rate of configurations that sustained every rate.
+
+    Attributes:
+        rate: With its unit.
+        searched: Whether it is the highest that a search may try.
+        limited: Whether a ramp or users reached a limit beside it.
+    """
+
+    rate: str
+    searched: bool
+    limited: bool
+
+    def phrase(self, configurations: int) -> str:
+        """Return the rate, which one it is, and whether that is a limit."""
+        if self.limited:
+            return f"{self.rate}, the highest constant rate tested"
+        which = "that the search may try" if self.searched else "tested"
+        limits = "Its capacity limit was" if configurations == 1 else "Their capacity limits were"
+        return f"{self.rate}, the highest rate {which}. {limits} not reached"
 
 
 def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:

@@ -23,26 +23,25 @@ def verdict_sentence(
     best: Place, limited: Place, configurations: Sequence[ConfigurationResults], *, is_sustained: bool
 ) -> str:
     """Return what the service sustains and what limits it, with a full stop."""
-    if not any(constant(one.stages) for one in configurations):
-        return unmarked(conclusion.conclusion(configurations))
     several = len(configurations) > 1
+    if not any(constant(one.stages) for one in configurations):
+        if best.stage.users is None or best.stage.level_ramp:
+            return unmarked(conclusion.conclusion(configurations))
+        return f"{_highest(best, several=several)}; {_limit(best, limited, several=several)}."
     if not is_sustained and _all_aborted(configurations):
         named = _named_limit(limited.stage)
-        seen = f"at {levels(limited.stage)}, {named}" if named else "no rate is shown to be sustained"
+        seen = f"{level_phrase(limited.stage)}, {named}" if named else "no rate is shown to be sustained"
         return f"No stage ran to its end; {seen}."
     reached = _sustained(best, configurations) if is_sustained else _nothing_sustained(best, configurations)
     if limited.stage is best.stage and is_sustained:
-        return f"{reached}; {_without_missed_rate(best, several=several)}."
+        return f"{reached}; no limit was reached."
     return f"{reached}; {_limit(best, limited, several=several, is_sustained=is_sustained)}."
 
 
-def _without_missed_rate(best: Place, *, several: bool) -> str:
-    """Return that no limit was reached; or what users or a ramp reached, beside rates that were sustained."""
-    offered = constant(best.configuration.stages)
-    for stage in () if several else measured(best.configuration.stages):
-        if stage not in offered and (named := _named_limit(stage)) and limit_phrase(stage):
-            return f"{'at' if stage.users is None else 'with'} {levels(stage)}, {named}"
-    return "no limit was reached"
+def _highest(best: Place, *, several: bool) -> str:
+    """Return the highest throughput that users got, and how many they were."""
+    where = f" in {title(best.configuration)}" if several else ""
+    return f"The highest throughput is {throughput_of(best.stage)}, {level_phrase(best.stage)}{where}"
 
 
 def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
@@ -93,18 +92,19 @@ def _all_aborted(configurations: Sequence[ConfigurationResults]) -> bool:
     return bool(ran) and all(stage.status is StageStatus.ABORTED for stage in ran)
 
 
-def _limit(best: Place, limited: Place, *, several: bool, is_sustained: bool) -> str:
+def _limit(best: Place, limited: Place, *, several: bool, is_sustained: bool = False) -> str:
     """Return what limits the stage that the verdict is about, and where that is."""
     stage = limited.stage
     where = "" if stage is best.stage else f"{_where(best, limited, is_sustained=is_sustained)}, "
     if several and limited.configuration is not best.configuration:
-        where = f"in {title(limited.configuration)} at {levels(stage)}, "
+        where = f"in {title(limited.configuration)} {level_phrase(stage)}, "
     return f"{where}{_what(stage)}"
 
 
 def _where(best: Place, limited: Place, *, is_sustained: bool) -> str:
-    above = is_sustained and limited.stage.rate > best.stage.rate
-    return f"above that, at {levels(limited.stage)}" if above else f"at {levels(limited.stage)}"
+    where = level_phrase(limited.stage)
+    above = constant([limited.stage]) and is_sustained and limited.stage.rate > best.stage.rate
+    return f"above that, {where}" if above else where
 
 
 def _what(stage: Stage) -> str:
@@ -119,7 +119,10 @@ def _not_judged(stage: Stage) -> str:
     if undecided(stage):
         return "the search could not judge the rate"
     if cut_short(stage):
-        return "the stage was aborted, so it is unknown whether that rate is sustained"
+        unknown = (
+            ", so it is unknown whether that rate is sustained" if constant([stage]) else " before its end"
+        )
+        return f"the stage was aborted{unknown}"
     if stage.verdict.code is Limit.GENERATOR:
         lost = any(node.load and node.load.lost for node in stage.nodes)
         what = "a load generator was lost" if lost else f"{limit_phrase(stage)} is the limit"

@@ -10,7 +10,7 @@ from runner.core.codes import Limit
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report.prose import title
-from runner.report.stage_choice import believed, constant, measured, missed, sustained
+from runner.report.stage_choice import believed, constant, limited_beside_rates, measured, missed, sustained
 
 _UNKNOWN = frozenset({Limit.WITHIN_CAPACITY, Limit.UNDETERMINED, Limit.GENERATOR})
 
@@ -66,8 +66,5 @@ def limited_place(best: Place, configurations: Sequence[ConfigurationResults]) -
 
 
 def _short(configuration: ConfigurationResults) -> list[Stage]:
-    """Return the stages that show a limit: rates that were missed, else ramps and users that reached one."""
-    stages = configuration.stages
-    if constant(stages):
-        return missed(stages)
-    return [stage for stage in measured(stages) if stage.verdict.code is not Limit.WITHIN_CAPACITY]
+    """Return the stages that show a limit: rates that were missed, then ramps and users that reached one."""
+    return [*missed(configuration.stages), *limited_beside_rates(configuration.stages)]

@@ -10,6 +10,7 @@ from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.metric_text import role_name
 
+_BAD_STATUS: Final = "bad_status"
 _PHRASES: Final = {
     Limit.GENERATOR: "the load generator",
     Limit.HOST_CPU: "the host’s CPU",
@@ -81,4 +82,9 @@ def error_phrase(stage: Stage) -> str:
         return f"{phrase} or are dropped"
     if not kinds:
         return phrase
-    return f"{phrase}, mostly with {max(kinds, key=lambda kind: kinds[kind])}"
+    worst = max(kinds, key=lambda kind: kinds[kind])
+    statuses = (stage.requests.statuses or {}) if worst == _BAD_STATUS else {}
+    is_only = len(kinds) == 1 and len(statuses) < 2
+    status = max(statuses, key=lambda code: statuses[code], default="")
+    named = f"status {status}" if status.isdecimal() else worst
+    return f"{phrase}{'' if is_only else ', mostly'} with {named}"

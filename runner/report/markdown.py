@@ -49,7 +49,7 @@ from runner.report.markdown_text import (
     paragraphs,
     table,
 )
-from runner.report.metric_text import glossary
+from runner.report.metric_text import glossary, levels
 from runner.report.network_path import network_path
 from runner.report.repeats import repeats
 from runner.report.replica_table import replicas
@@ -66,11 +66,17 @@ _environment: Final = Environment(  # noqa: S701  (Markdown: `finalize` escapes 
 )
 
 
-def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]] | None = None) -> str:
+def render_markdown(
+    results: Results,
+    *,
+    pictures: Mapping[str, Sequence[object]] | None = None,
+    without_first_lines: bool = False,
+) -> str:
     """Return the report of a run. The same results always give the same text.
 
     Args:
         results: The content of results.json.
+        without_first_lines: Leave out the title, the verdict and its figures, which a page has already.
         pictures: Charts that lie beside the report: name to a sequence that begins with its description
             for people who cannot see it.
     """
@@ -80,7 +86,7 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
     ladders = request_cost.ladders(replace(results, configurations=configurations))
     return _environment.get_template("report.md.j2").render(
         title=results.experiment.title,
-        head=_head(results, pictures or {}),
+        head=None if without_first_lines else _head(results, pictures or {}),
         objective=paragraphs(results.experiment.objective),
         aborted=prose.aborted(results.run),
         sections=[_section(configuration) for configuration in configurations],
@@ -98,10 +104,12 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
 def _head(results: Results, pictures: Mapping[str, Sequence[object]]) -> dict[str, object]:
     """Return the variables of the first lines: the verdict, its figures, and the picture that shows why."""
     head = headline(results)
+    differs = head.stage and head.cpu and levels(head.stage) != head.cpu.at
+    where = f" at {levels(head.stage)}" if head.stage and differs else ""
     figures = {
         head.rate_title: head.rate_text,
-        head.p95_title: head.p95_text,
-        head.errors_title: head.errors_text,
+        f"{head.p95_title}{where}": head.p95_text,
+        f"{head.errors_title}{where}": head.errors_text,
     }
     if head.cpu:
         figures[f"{head.cpu.name} at {head.cpu.at}"] = head.cpu.text

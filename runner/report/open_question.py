@@ -13,7 +13,15 @@ from runner.report.headline_stages import best_place, limited_place
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import levels
 from runner.report.prose import title
-from runner.report.stage_choice import believed, constant, cut_short, missed, sustained, undecided
+from runner.report.stage_choice import (
+    believed,
+    constant,
+    cut_short,
+    limited_beside_rates,
+    missed,
+    sustained,
+    undecided,
+)
 from runner.report.tables import every_stage
 from runner.report.without_constant_rate import level_phrase, throughput_of
 
@@ -73,7 +81,7 @@ def open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
     short = [(missed(configuration.stages), configuration) for configuration in configurations]
     first = [(stages[0], configuration) for stages, configuration in short if stages]
     if not first:
-        return markdown("No bottleneck was found. Increase the offered rate to find one.")
+        return _beside_rates(configurations)
     known = [pair for pair in first if pair[0].verdict.code not in NO_LIMIT_OF_THE_SERVICE]
     if not known:
         return _without_limit([stage for stage, _ in first], _where(*first[0]))
@@ -84,6 +92,22 @@ def open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
         by_limit.setdefault(_named(stage), []).append(markdown("{} ({})", title(one), _how_sure(stage)))
     limits = [markdown("{} in {}", limit, listed(places)) for limit, places in by_limit.items()]
     return markdown("Limits found: {}.", join("; ", limits))
+
+
+def _beside_rates(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return what ramps and users reached beside rates that were all sustained."""
+    short = [(limited_beside_rates(one.stages), one) for one in configurations]
+    first = [(stages[0], one) for stages, one in short if stages]
+    if not first:
+        return markdown("No bottleneck was found. Increase the offered rate to find one.")
+    stage, one = next(
+        (pair for pair in first if pair[0].verdict.code not in NO_LIMIT_OF_THE_SERVICE), first[0]
+    )
+    phrase = level_phrase(stage)
+    where = f"In {title(one)} {phrase}" if len(configurations) > 1 else f"{phrase[:1].upper()}{phrase[1:]}"
+    if stage.verdict.code in NO_LIMIT_OF_THE_SERVICE:
+        return markdown("{}, the data do not show what the limit is.", where)
+    return markdown("{}, the verdict is {} ({}).", where, _named(stage), stage.verdict.confidence)
 
 
 def _without_limit(stages: Sequence[Stage], where: Markdown) -> Markdown:

@@ -36,6 +36,21 @@ def limited(stages: Sequence[Stage]) -> list[Stage]:
     return sorted(short, key=lambda stage: stage.rate)
 
 
+def limited_beside_rates(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the ramps, and then the users, that reached a limit and may be believed.
+
+    Users always reach some limit, so those whose limit is not known say nothing beside rates or ramps; of
+    others, the one with the highest throughput comes first.
+    """
+    offered = constant(stages)
+    others = [stage for stage in believed(measured(stages)) if stage not in offered]
+    ramps = [one for one in others if one.users is None and one.verdict.code is not Limit.WITHIN_CAPACITY]
+    users = [one for one in others if one.users is not None]
+    if offered or len(users) < len(others):
+        users = [one for one in users if one.verdict.code not in _NO_LIMIT]
+    return [*ramps, *sorted(users, key=lambda stage: -(stage.actual_rps or 0.0))]
+
+
 def _is_sustained(stage: Stage) -> bool:
     """Return whether a stage counts as sustained; a probe must also pass the conditions of its search.
 

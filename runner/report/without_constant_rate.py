@@ -9,7 +9,7 @@ from msgspec import UNSET
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format
-from runner.report.markdown_text import Markdown, markdown
+from runner.report.markdown_text import EMPTY, Markdown, markdown
 from runner.report.metric_text import levels
 from runner.report.prose import throughput, title
 from runner.report.ramps import crossing
@@ -33,9 +33,10 @@ def with_users(
         yield from ((configuration, stage) for stage in ran if stage.users is not None)
 
 
-def users_sentence(stage: Stage) -> Markdown:
+def users_sentence(configuration: ConfigurationResults, stage: Stage, *, several: bool) -> Markdown:
     """Return the throughput that users got; it is the result of the closed model."""
-    return markdown("{}.", throughput(stage))
+    name = markdown("**{}:** ", title(configuration)) if several else EMPTY
+    return markdown("{}{}.", name, throughput(stage))
 
 
 def ramp_sentence(configuration: ConfigurationResults, stage: Stage, *, several: bool) -> Markdown:
@@ -65,5 +66,7 @@ def throughput_of(stage: Stage) -> str:
 
 
 def level_phrase(stage: Stage) -> str:
-    """Return the level of a ramp, or a number of users, as a part of a sentence."""
-    return f"{'in the ramp from' if stage.level_ramp else 'with'} {levels(stage)}"
+    """Return the level of a stage as a part of a sentence: ``at 100 RPS``, ``with 16 users``."""
+    if stage.level_ramp:
+        return f"in the ramp from {levels(stage)}"
+    return f"{'at' if stage.users is None else 'with'} {levels(stage)}"

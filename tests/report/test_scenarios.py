@@ -269,7 +269,7 @@ def test_what_was_lost_says_of_what_and_is_one_number_in_all_places():
     head, text = headline(lossy()), render_markdown(lossy())
 
     assert (head.errors_title, head.errors_text) == ("Scenarios not completed", "12.5 %")
-    assert "12.5 % of the scenarios do not complete, mostly with extract_failed" in head.sentence
+    assert "12.5 % of the scenarios do not complete with extract_failed" in head.sentence
     assert "| **Requests Failed or Dropped** " in text
     assert "| **Failed or Dropped** " not in text
 

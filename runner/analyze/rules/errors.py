@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -125,7 +125,7 @@ def _judge_counts(stage: Stage) -> Judgement:
         Finding(
             Limit.ERROR,
             Confidence.PROVEN if total >= _MOST_FAILED * scheduled else Confidence.LIKELY,
-            f"{summary}, most often {worst}{f' with status {status}' if status else ''}",
+            f"{summary}, {_mostly(failures, statuses, f'status {status}' if status else worst)}",
             (
                 *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
@@ -136,6 +136,12 @@ def _judge_counts(stage: Stage) -> Judgement:
             word(full.service) if full else UNSET,
         )
     )
+
+
+def _mostly(failures: Mapping[str, int], statuses: Sequence[tuple[str, int]], what: str) -> str:
+    """Return how most requests failed, or all of them: ``most often with status 500``."""
+    is_only = len(failures) == 1 and len(statuses) < 2
+    return f"{'all' if is_only else 'most often'} with {what}"
 
 
 def _silent(silent: Silence) -> Match:

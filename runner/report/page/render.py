@@ -75,7 +75,7 @@ def render_page(
         charts=shown_charts,
         data=_data(shown_charts.all),
         bundle=Markup(bundle.replace("</script", "<\\/script")),  # noqa: S704  (a library's own JavaScript)
-        report=to_html(render_markdown(results), deeper=1),
+        report=to_html(render_markdown(results, without_first_lines=True), deeper=1),
         **_findings(results, rows),
         **_tables(results, rows),
     )
