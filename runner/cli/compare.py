@@ -97,14 +97,13 @@ def _side(path: Path) -> list[Results]:
 def _text(comparison: Comparison, form: str) -> str:
     if form == "json":
         return as_json(comparison)
-    from runner.report.comparison import render_comparison
-
-    text = render_comparison(comparison)
     if form == "md":
-        return text
-    from runner.report.page.markdown_html import text_page
+        from runner.report.comparison import render_comparison
 
-    return text_page("Comparison", text)
+        return render_comparison(comparison)
+    from runner.report.page.comparison_page import comparison_page
+
+    return comparison_page(comparison)
 
 
 def as_json(content: object) -> str:

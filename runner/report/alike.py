@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from runner.core.codes import DoubtCode
 from runner.core.comparison import LeftOut
 from runner.core.judgements import Doubt
 from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
@@ -36,13 +37,19 @@ def alike(stages: Sequence[LeftOut]) -> Iterator[AlikeStages]:
     """Yield the stages grouped by their reasons, in the order of the first of each group."""
     groups: dict[tuple[Doubt, ...] | str, list[LeftOut]] = {}
     for stage in stages:
-        groups.setdefault(stage.doubts or stage.why, []).append(stage)
+        groups.setdefault(tuple(map(without_programs, stage.doubts)) or stage.why, []).append(stage)
     for group in groups.values():
         places = [_which(one) for one in group[:_NAMED]]
         if (more := len(group) - _NAMED) > 0:
             places.append(markdown("{}", plural(more, "more stage")))
         remark = EMPTY if len({one.why for one in group}) == 1 else _OF_THE_FIRST
         yield AlikeStages(listed(places), group[0].why, remark, len(group) > 1)
+
+
+def without_programs(doubt: Doubt) -> Doubt:
+    """Return a doubt; one about programs on this host without their names, which change all the time."""
+    is_of_this_host = doubt.code is DoubtCode.DISTURBED and doubt.about[:1] == ("",)
+    return Doubt(doubt.code) if is_of_this_host else doubt
 
 
 def _which(one: LeftOut) -> Markdown:

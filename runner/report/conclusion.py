@@ -64,8 +64,10 @@ def _failures(configurations: Sequence[ConfigurationResults]) -> Markdown:
         return EMPTY
     configuration, stage = broken[0]
     name = markdown("**{}:** ", title(configuration)) if len(configurations) > 1 else EMPTY
-    others = f" {number_format.plural(len(broken) - 1, 'more stage')} failed." if len(broken) > 1 else ""
-    return markdown("{}{}{}", name, until_failure(stage), others)
+    failure = markdown("{}{}", name, until_failure(stage))
+    if len(broken) == 1:
+        return failure
+    return markdown("{} {} failed.", failure, number_format.plural(len(broken) - 1, "more stage"))
 
 
 def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:

@@ -15,6 +15,7 @@ from runner.core.node_results import NodeResults
 from runner.core.observed_results import ProgramUsage
 from runner.core.stage_results import Stage
 from runner.report import number_format
+from runner.report.alike import without_programs
 from runner.report.number_format import listed, plural
 
 _OTHER_PROGRAMS: Final = "programs outside the experiment used the processors"
@@ -121,7 +122,9 @@ def _reasons(stage: Stage, *, brief: bool) -> list[Reason]:
         return []
     programs = text_of(validity, DoubtCode.DISTURBED)
     return [
-        _disturbed(stage) if brief and text == programs else Reason(text, doubt or text)
+        _disturbed(stage)
+        if brief and text == programs
+        else Reason(text, without_programs(doubt) if doubt else text)
         for text, doubt in _with_doubts(validity)
     ]
 

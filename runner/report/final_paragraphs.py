@@ -20,6 +20,7 @@ from runner.report.stage_choice import (
     limited_beside_rates,
     measured,
     missed,
+    says_nothing,
     sustained,
     undecided,
 )
@@ -154,7 +155,7 @@ def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
 
 
 def _none(ran: Sequence[Stage]) -> str:
-    if any(undecided(stage) or cut_short(stage) for stage in ran):
+    if any(undecided(stage) or cut_short(stage) or says_nothing(stage) for stage in ran):
         return "was not shown to sustain any rate"
     return "did not sustain the rate" if len(ran) == 1 else "sustained none of the rates"
 
@@ -176,7 +177,8 @@ def _not_judged(stage: Stage) -> str:
     """Return why a stage says nothing about what limits the service; empty if it does."""
     probe = stage.find
     if stage.validity.status is Validity.INVALID:
-        return "the measurement is invalid and supports no conclusion"
+        reason = f" ({stage.validity.reasons[0]})" if stage.validity.reasons else ""
+        return f"the measurement is invalid{reason} and supports no conclusion"
     if probe is not None and probe.holds is None:
         return f"the search stopped: {probe.why}"
     if probe is not None and stage.verdict.code is Limit.WITHIN_CAPACITY:

@@ -15,7 +15,15 @@ from runner.report.limit_text import has_hints
 from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
-from runner.report.stage_choice import constant, cut_short, measured, missed, sustained, undecided
+from runner.report.stage_choice import (
+    constant,
+    cut_short,
+    measured,
+    missed,
+    says_nothing,
+    sustained,
+    undecided,
+)
 from runner.report.without_constant_rate import level_phrase, throughput_of
 
 
@@ -29,9 +37,9 @@ def verdict_sentence(
             return unmarked(conclusion.conclusion(configurations))
         return f"{_highest(best, several=several)}; {_limit(best, limited, several=several)}."
     if not is_sustained and _all_aborted(configurations):
-        named = _named_limit(limited.stage)
-        seen = f"{level_phrase(limited.stage)}, {named}" if named else "no rate is shown to be sustained"
-        return f"No stage ran to its end; {seen}."
+        seen = "" if cut_short(limited.stage) else _not_judged(limited.stage) or _named_limit(limited.stage)
+        where = f"{level_phrase(limited.stage)}, {seen}" if seen else "no rate is shown to be sustained"
+        return f"No stage ran to its end; {where}."
     reached = _sustained(best, configurations) if is_sustained else _nothing_sustained(best, configurations)
     if limited.stage is best.stage and is_sustained:
         return f"{reached}; no limit was reached."
@@ -67,7 +75,7 @@ def _sustained_most(best: Place, configurations: Sequence[ConfigurationResults])
 def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
     stage = best.stage
     ran = [one for each in configurations for one in measured(constant(each.stages))]
-    if stage.validity.status is Validity.INVALID and stage.status is StageStatus.COMPLETE:
+    if says_nothing(stage):
         which = f"{levels(ran[0])} is not" if len(ran) == 1 else "No offered rate is"
         return f"{which} shown to be sustained"
     none = f"{levels(ran[0])} is not sustained" if len(ran) == 1 else "No offered rate is sustained"

@@ -7,7 +7,7 @@ from typing import Final
 
 from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.report import number_format
-from runner.report.comparison import emphasized
+from runner.report.comparison_tables import emphasized
 from runner.report.markdown_text import Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
 from runner.report.sparkline import sparkline

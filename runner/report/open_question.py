@@ -19,6 +19,7 @@ from runner.report.stage_choice import (
     cut_short,
     limited_beside_rates,
     missed,
+    says_nothing,
     sustained,
     undecided,
 )
@@ -35,7 +36,9 @@ def none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
     known = [shown(configuration) for configuration in configurations]
     best, _ = best_place(known)
     if best is None or not best.stage.actual_rps or not believed([best.stage]):
-        return markdown("No offered rate was sustained, so this run establishes no throughput.")
+        doubtful = any(map(says_nothing, constant(_stages(configurations))))
+        none = "was shown to be sustained" if doubtful else "was sustained"
+        return markdown("No offered rate {}, so this run establishes no throughput.", none)
     if ran and all(stage.status is StageStatus.ABORTED for stage in ran):
         return markdown("No stage ran to its end, so this run does not show whether a rate is sustained.")
     highest = _highest(best.stage)

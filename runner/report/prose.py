@@ -12,7 +12,7 @@ from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo
 from runner.core.stage_results import Stage
 from runner.report import drops, number_format, scenario_prose
-from runner.report.doubts import doubtful
+from runner.report.doubts import DoubtfulStages, doubtful
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import level, level_unit, levels
@@ -45,13 +45,13 @@ def title(configuration: ConfigurationResults) -> str:
 def warnings(stages: Sequence[Stage]) -> list[Markdown]:
     """Return why some stages may not be believed, in one sentence for all stages with the same reasons."""
     return [
-        markdown(
-            "**{}:** {}.{}",
-            *(group.subject, "; ".join(reason.text for reason in group.reasons)),
-            f" {group.remark}." if group.remark else "",
-        )
+        join(" ", (_reasons(group), *([markdown("{}.", group.remark)] if group.remark else [])))
         for group in doubtful((stage.title, stage) for stage in stages)
     ]
+
+
+def _reasons(group: DoubtfulStages) -> Markdown:
+    return markdown("**{}:** {}.", group.subject, "; ".join(reason.text for reason in group.reasons))
 
 
 def notes(stages: Sequence[Stage]) -> list[Markdown]:

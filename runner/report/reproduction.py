@@ -8,7 +8,8 @@ from typing import Final
 from runner.core.codes import ComparisonVerdict, RateUnit, ReproductionVerdict
 from runner.core.comparison import Deviation, ReproductionResults, TooLittleData
 from runner.report import number_format
-from runner.report.comparison import CHANGED, changes, differences, signed, stage_sections
+from runner.report.comparison import changes, differences, stage_sections
+from runner.report.comparison_tables import CHANGED, signed
 from runner.report.gaps import detectable_change
 from runner.report.markdown_text import Markdown, code, join, markdown, table
 from runner.report.metric_text import key_heading

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.codes import Limit, StageStatus, Validity
+from runner.core.codes import DoubtCode, Limit, StageStatus, Validity
 from runner.core.stage_results import Stage
 
 _NO_LIMIT: Final = frozenset({Limit.WITHIN_CAPACITY, Limit.UNDETERMINED})
@@ -95,6 +95,13 @@ def undecided(stage: Stage) -> bool:
 def measured(stages: Sequence[Stage]) -> list[Stage]:
     """Return stages that ran."""
     return [stage for stage in stages if stage.achieved is not None or (stage.users and stage.workers)]
+
+
+def says_nothing(stage: Stage) -> bool:
+    """Return whether a stage is invalid for another reason than a system under test that failed."""
+    causes = {doubt.code for doubt in stage.validity.doubts}
+    failed_itself = stage.status is StageStatus.FAILED and causes <= {DoubtCode.SYSTEM_FAILED}
+    return stage.validity.status is Validity.INVALID and not failed_itself
 
 
 def believed(stages: Sequence[Stage]) -> list[Stage]:

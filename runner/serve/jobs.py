@@ -78,13 +78,12 @@ def comparison_text(base: Path, head: Path, force: bool) -> tuple[str, str]:
         UsageError: They cannot be compared.
     """
     from runner.analyze.comparison import compare
-    from runner.report.comparison import render_comparison
-    from runner.report.page.markdown_html import to_html
+    from runner.report.page.comparison_page import comparison_html
 
     sides = [_verified(path) for path in (base, head)]
     names = list(dict.fromkeys(results.experiment.name for results in sides))
     comparison = compare(sides[:1], sides[1:], margin=_MARGIN, force=force)
-    return str(to_html(render_comparison(comparison), deeper=0)), " and ".join(names)
+    return str(comparison_html(comparison)), " and ".join(names)
 
 
 def history_text(runs: Sequence[Path]) -> tuple[str, str, list[tuple[str, str]]]:
