@@ -19,8 +19,9 @@ from runner.core.measured import Latency
 from runner.core.observed_results import Usage
 from runner.core.repeat_results import OutlierResult
 from runner.core.system_facts import ProgramIdentity
-from runner.report.comparison import brief_comparison, render_comparison
+from runner.report.comparison import brief_comparison, comparison_parts, render_comparison
 from runner.report.history import render_history
+from runner.report.page.comparison_page import comparison_html
 from runner.report.repeats import repeats as repeats_section
 from tests.analyze.stages import valid
 from tests.analyze.systems import each_stage, run, stages, with_stages, worse
@@ -174,6 +175,23 @@ def test_of_one_disturbed_run_nothing_is_judged():
     assert "## 100 RPS: not judged" in text
     names = "100 RPS, 200 RPS, 300 RPS and 400 RPS"
     assert f"> Nothing can be called better or worse. **Not judged:** {names} are suspect" in text
+
+
+def test_a_comparison_begins_with_what_changed():
+    slow = [run(Random(seed), repeats=1, slower=4.0) for seed in range(5, 9)]
+    comparison = compare([run(Random(seed), repeats=1) for seed in range(1, 5)], slow)
+
+    first, details = comparison_parts(comparison)
+
+    table = first.split("What changed beyond noise:")[1]
+    changed = [one for stage in comparison.stages for one in stage.metrics if one.verdict == "worse"]
+    assert len(changed) > 3
+    assert table.count("| **worse**") == len(changed)
+    assert f"and {len(changed) - 3} more change" in first, "the first sentence names only a few"
+    assert "## Method" in details
+    assert "##" not in first.removeprefix("# ")
+    page = comparison_html(comparison)
+    assert page.index("What changed beyond noise") < page.index("<details>") < page.index("Method</h2>")
 
 
 def test_a_decrease_that_could_have_been_shown_is_below_the_increase():

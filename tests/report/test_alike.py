@@ -44,3 +44,14 @@ def test_equal_reasons_need_no_remark_and_others_stay_apart():
 
     assert (first.remark, first.several) == ("", True)
     assert (second.why, second.several) == ("a worker died", False)
+
+
+def test_the_names_of_programs_on_this_host_make_no_other_line():
+    busy = [Doubt(DoubtCode.DISTURBED, ("", name)) for name in ("redis-server", "postgres")]
+    stages = [
+        left_out(number, f"program {number} used 0.5 cores", doubt) for number, doubt in enumerate(busy)
+    ]
+
+    (group,) = alike(stages)
+
+    assert (group.several, group.remark) == (True, " The figures are those of the first.")

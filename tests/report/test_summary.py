@@ -67,9 +67,9 @@ def test_the_terminal_says_once_for_all_stages_why_they_are_not_valid():
         results = with_stage(results, (0, place), validity=judged)
     titles = [stage.title for stage in results.configurations[0].stages[:3]]
 
+    programs = "programs outside the experiment used the processors"
     assert list(doubts(results)) == [
-        f"{listed(titles[1:])} are suspect: a worker was late; "
-        "programs outside the experiment used the processors.",
+        f"{listed(titles[1:])} are suspect: a worker was late; {programs}.",
         f"{titles[0]} is suspect: a worker was late.",
     ]
     assert list(doubts(stored("single-process"))) == []

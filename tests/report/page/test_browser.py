@@ -288,5 +288,20 @@ def test_a_served_page_works_under_a_policy_without_inline_code(browser):
     opened.context.close()
 
 
-def test_it_can_be_printed(desk):
+def test_on_paper_everything_stands_once_and_charts_use_its_width(desk):
+    desk.set_viewport_size({"width": 688, "height": 1000})  # A4 between its margins
+    desk.emulate_media(media="print")
+    desk.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+
     assert desk.pdf().startswith(b"%PDF")
+    shown = "[...document.querySelectorAll('{}')].filter((one) => one.checkVisibility())"
+    for what in ("button", ".sortable", "nav a", "#definitions", "#evidence", "summary"):
+        assert desk.evaluate(f"{shown.format(what)}.length") == 0, what
+    text = desk.locator("main").inner_text()
+    of_each = {"Detailed Test Results": 2, "Average CPU usage": 2, "Conclusion": 1, "Definitions": 1}
+    assert {heading: text.count(heading) for heading in of_each} == of_each, "there are two configurations"
+    widths = desk.evaluate(f"{shown.format('.chart svg')}.map((one) => one.getBoundingClientRect().width)")
+    assert len(widths) >= 6
+    assert min(widths) > 0.9 * 688
+    desk.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    desk.emulate_media(media="screen")
