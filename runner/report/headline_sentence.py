@@ -79,7 +79,7 @@ def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResult
         which = f"{levels(ran[0])} is not" if len(ran) == 1 else "No offered rate is"
         return f"{which} shown to be sustained"
     none = f"{levels(ran[0])} is not sustained" if len(ran) == 1 else "No offered rate is sustained"
-    if any(map(cut_short, ran)):
+    if any(cut_short(one) or says_nothing(one) for one in ran):
         none = "No offered rate is shown to be sustained"
     if not constant([stage]):
         where = f" of {title(best.configuration)}" if len(configurations) > 1 else ""

@@ -18,6 +18,7 @@ from runner.report.stage_choice import (
     constant,
     cut_short,
     limited_beside_rates,
+    measured,
     missed,
     says_nothing,
     sustained,
@@ -32,26 +33,25 @@ _ABOVE: Final = markdown("Above that rate")
 
 def none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the highest throughput of a run that sustained no rate, and what limits it."""
-    ran = [stage for stage in believed(constant(_stages(configurations))) if stage.actual_rps]
+    offered = constant(_stages(configurations))
+    ran = [stage for stage in believed(offered) if stage.actual_rps]
+    is_unknown = any(cut_short(stage) or says_nothing(stage) for stage in measured(offered))
+    none = f"No offered rate was {'shown to be ' if is_unknown else ''}sustained"
     known = [shown(configuration) for configuration in configurations]
     best, _ = best_place(known)
     if best is None or not best.stage.actual_rps or not believed([best.stage]):
-        doubtful = any(map(says_nothing, constant(_stages(configurations))))
-        none = "was shown to be sustained" if doubtful else "was sustained"
-        return markdown("No offered rate {}, so this run establishes no throughput.", none)
+        return markdown("{}, so this run establishes no throughput.", none)
     if ran and all(stage.status is StageStatus.ABORTED for stage in ran):
         return markdown("No stage ran to its end, so this run does not show whether a rate is sustained.")
     highest = _highest(best.stage)
     if any(map(undecided, ran)):
         return markdown("The search found no capacity. {}.", highest)
     judged = best.stage if constant([best.stage]) else limited_place(best, known).stage
-    shown_to_be = "shown to be " if any(map(cut_short, ran)) else ""
-    none = markdown("No offered rate was {}sustained. {}", shown_to_be, highest)
     if cut_short(judged):
-        return markdown("{}, in a stage that was aborted before its end.", none)
+        return markdown("{}. {}, in a stage that was aborted before its end.", none, highest)
     if judged.verdict.code is Limit.WITHIN_CAPACITY:
-        none = markdown("No rate met the search’s conditions. {}", highest)
-    return markdown("{}; {}.", none, _cause(judged))
+        none = "No rate met the search’s conditions"
+    return markdown("{}. {}; {}.", none, highest, _cause(judged))
 
 
 def _cause(stage: Stage) -> Markdown:

@@ -62,11 +62,14 @@ def test_no_sentence_contradicts_another(results):
     assert title.startswith("Every") == (bool(drawn) and all(map(holds, drawn)))
     assert title.startswith("Every offered rate") == all(map(holds, stages))
     assert headline.startswith("The highest sustained rate is ") == bool(good)
-    assert headline.startswith("No offered rate was sustained") == (not good)
+    doubtful = len(drawn) < len(stages)
+    none = "No offered rate was shown to be sustained" if doubtful else "No offered rate was sustained"
+    assert headline.startswith(none) == (not good)
     assert ("kept up with" in text) == bool(good)
     assert ("kept up with every offered rate" in text) == all(map(holds, stages))
     assert ("No bottleneck was found" in headline) == all(map(holds, stages))
-    assert ("sustained none of the rates" in ending) == (not good)
+    none = "was not shown to sustain any rate" if doubtful else "sustained none of the rates"
+    assert (none in ending) == (not good)
     highest = max((stage.target_rps for stage in good), default=0)
     if "offered rates up to" in text:
         assert all(stage.target_rps > highest for stage in stages if not holds(stage))
