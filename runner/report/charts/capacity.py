@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import RateUnit, SearchEnding
-from runner.core.repeat_results import Capacity
+from runner.core.repeat_results import Capacity, ProbeSummary
 from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
@@ -15,10 +15,15 @@ from runner.report.prose import title
 
 _SUSTAINED: Final = "sustained"
 _NOT_SUSTAINED: Final = "not sustained"
+_UNDECIDED: Final = "undecided"
+_RESULTS: Final = {True: _SUSTAINED, False: _NOT_SUSTAINED, None: _UNDECIDED}
 _SHAPES: Final[Spec] = {
     "field": "result",
     "type": "nominal",
-    "scale": {"domain": [_SUSTAINED, _NOT_SUSTAINED], "range": ["circle", "triangle-down"]},
+    "scale": {
+        "domain": [_SUSTAINED, _NOT_SUSTAINED, _UNDECIDED],
+        "range": ["circle", "triangle-down", "cross"],
+    },
     "legend": None,  # the subtitle says it
 }
 _MAX_CONFIGURATIONS: Final = 4
@@ -46,7 +51,13 @@ def capacity(results: Results) -> Chart | None:
         "detail": {"field": "search"},
     }
     params = [chart.legend_filter(), chart.zoom("zoom", "x", "y")]
-    line = {"params": params, "mark": {"type": "line"}, "encoding": encoding}
+    last_of_each_rate = [{"filter": "datum.last"}]  # a rate that was tried again is one point of the curve
+    line = {
+        "params": params,
+        "transform": last_of_each_rate,
+        "mark": {"type": "line"},
+        "encoding": encoding,
+    }
     tooltip = chart.tooltip("series", "rps", "ms", "result", "why")
     dots = {
         "mark": {"type": "point", "filled": True, "size": 80},
@@ -54,7 +65,8 @@ def capacity(results: Results) -> Chart | None:
     }
     size: Spec = {"width": chart.WIDTH, "height": chart.HEIGHT}
     spec: Spec = {"data": chart.values(rows), **size, "layer": [line, dots]}
-    subtitle = "p95 at each tested rate; triangles: not sustained"
+    crosses = "; crosses: undecided" if any(row["result"] == _UNDECIDED for row in rows) else ""
+    subtitle = f"p95 at each tested rate; triangles: not sustained{crosses}"
     return Chart("capacity", _title(searches, len(results.configurations)), subtitle, spec)
 
 
@@ -65,13 +77,23 @@ def _rows(searches: Sequence[tuple[str, Capacity]]) -> list[Row]:
             "search": f"{search.stage} {search.repeat}",
             "rps": probe.rps,
             "ms": probe.p95_ms,
-            "result": _SUSTAINED if probe.ok else _NOT_SUSTAINED,
+            "result": _RESULTS[probe.ok],
+            "last": probe.order == _last_orders(search)[probe.rps],
             "why": probe.why,
         }
         for name, search in searches
         for probe in search.probes
         if probe.p95_ms
     ]
+
+
+def _last_orders(search: Capacity) -> dict[float, int]:
+    """Return for each rate with a latency the last probe that tried it."""
+    return {probe.rps: probe.order for probe in sorted(search.probes, key=_order) if probe.p95_ms}
+
+
+def _order(probe: ProbeSummary) -> int:
+    return probe.order
 
 
 def _title(searches: Sequence[tuple[str, Capacity]], configurations: int) -> str:

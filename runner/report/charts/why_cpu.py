@@ -17,6 +17,8 @@ from runner.report.metric_text import role_name
 
 _HOST: Final = "host total"
 _THREAD: Final = "busiest thread"
+_BROWN: Final = "#A6761D"
+"""A colour that no role has."""
 _LEAST_CORES: Final = 0.005
 """A role that never used more is not drawn."""
 _APART: Final = 1.05
@@ -35,7 +37,7 @@ def cpu(stages: WhyStages) -> Chart | None:
     rows = [row for row in rows if row["series"] in names]
     if not rows:
         return None
-    colours = role_colours(names) | {_HOST: chart.INK, _THREAD: chart.RED}
+    colours = role_colours(names) | {_HOST: chart.INK, _THREAD: _BROWN}
     colours = {name: colours[name] for name in names}
     bound = _bound(stages)
     many = stages.has_several_levels

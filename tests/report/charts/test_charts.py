@@ -139,6 +139,20 @@ def test_each_search_of_a_capacity_curve_is_a_line_of_its_own_and_named_once_wit
     assert chart.title.startswith("connection=keep-alive sustains 8,000 and 9,000 RPS; ")
 
 
+def test_a_rate_that_was_tried_again_is_one_point_of_the_curve_and_an_undecided_probe_is_no_failure():
+    results = stored("capacity")
+    search = results.configurations[0].capacity[0]
+    first = search.probes[0]
+    again = replace(first, order=first.order + 1000, ok=None, p95_ms=9.0)
+
+    chart = capacity(with_configuration(results, capacity=(replace(search, probes=(first, again)),)))
+
+    own = [row for row in chart.spec["data"]["values"] if row["series"] == "connection=keep-alive"]
+    assert [(row["ms"], row["result"]) for row in own if row["last"]] == [(9.0, "undecided")]
+    assert len(own) == 2
+    assert chart.subtitle.endswith("crosses: undecided")
+
+
 @pytest.mark.parametrize(
     ("held", "title"),
     [(20_000.0, "The service sustains at least 20,000 RPS"), (None, "No rate was sustained")],
