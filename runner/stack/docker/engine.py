@@ -104,6 +104,10 @@ class Engine:
         """Run one blocking call as `call` does, and return its response as a type."""
         return await self.call(read_sdk, kind, partial(function, *args, **kwargs))
 
+    async def look(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call that changes nothing, as `call` does; tear-down waits for no abandoned one."""
+        return await self._in_thread(partial(call_sdk, function, *args, **kwargs))
+
     async def _in_thread(self, blocking: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(blocking, abandon_on_cancel=True, limiter=self._threads)
 

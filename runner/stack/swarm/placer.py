@@ -214,7 +214,7 @@ class SwarmPlacer:
     async def _output_of(self, task: Task, lines: int) -> tuple[str, ...]:
         with trio.move_on_after(_OUTPUT_WITHIN_S):
             try:
-                return await self.engine.call(last_lines, self.engine.api, task.id, lines)
+                return await self.engine.look(last_lines, self.engine.api, task.id, lines)
             except (EngineRefused, EngineUnavailable):
                 return ()
         return ()
