@@ -235,6 +235,9 @@ def test_a_service_that_wants_cpu_beside_other_programs_is_limited_by_the_host()
     found = beside_other_programs(wanted=0.95)
 
     assert (found.code, found.confidence) == ("host-cpu-limited", "likely")
+    assert "CPU wanted by the busiest threads of the system together" in {
+        item.name for item in found.findings[0].evidence
+    }
     assert "app-concurrency-limited" in {each.code for each in found.ruled_out}
 
 
@@ -243,6 +246,12 @@ def test_unknown_waiting_times_of_threads_rule_nothing_out_beside_other_programs
 
     assert (found.code, found.confidence) == ("host-cpu-limited", "likely")
     assert "app-concurrency-limited" not in {each.code for each in found.ruled_out}
+
+
+def test_a_system_that_was_not_observed_is_limited_by_other_programs_at_most_perhaps():
+    found = beside_other_programs(wanted=None, cpu_cores=cores(generator=0.09, other=1.9, system=2.0))
+
+    assert (found.code, found.confidence) == ("host-cpu-limited", "hint")
 
 
 def test_an_app_that_fills_the_host_with_many_threads_is_not_called_idle():

@@ -14,8 +14,8 @@ from runner.analyze.rules.idle_cpu import IDLE_HOST, CpuUse, cpu_use
 from runner.analyze.rules.parts import host_cpu, host_name, word
 from runner.analyze.rules.peers import Connections, connections, waiting_evidence
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
-from runner.analyze.rules.threads import IDLE_THREAD
-from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
+from runner.analyze.rules.threads import wanted_evidence
+from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
 from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.stage_results import Stage
@@ -94,8 +94,7 @@ def _idle(stage: Stage, cpu: CpuUse, cores: int) -> Iterator[Evidence]:
         yield Evidence(host_cpu(stage), cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning")
         return
     yield Evidence(host_cpu(stage), cpu.system, "cores")
-    wanted = "CPU wanted by the busiest threads of the system together"
-    yield Evidence(wanted, cpu.wanted, "cores", IDLE_THREAD, OWN_BOUND)
+    yield wanted_evidence(cpu.wanted)
 
 
 def _for_whom(stage: Stage, peer: Connections | None) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from runner.analyze import programs
 from runner.analyze.kernel_counters import gc_evidence, is_local
@@ -22,6 +25,7 @@ from runner.analyze.rules.threads import (
     ONE_CORE,
     busiest_thread,
     many_wanted,
+    ready_evidence,
     serial_process,
     threads,
     wanted_in_turn,
@@ -190,18 +194,23 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
             f"ready to run for only {percent(wanted)} of the time"
         )
         return RuledOut(Limit.HOST_CPU, why)
-    return _likely(
+    match = _likely(
         Limit.HOST_CPU,
         f"{summary}, so no CPU was left; the largest consumer was {largest.name} with {largest.cores:.2f} "
         "cores",
         (
             Evidence("host CPU", used, "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
             Evidence(f"CPU of {largest.name}", largest.cores, "cores"),
+            *(() if wanted is None else ready_evidence(stage, wanted)),
             *_strangers(stage),
         ),
         _host_advice(stage, largest),
         "" if largest.is_part(stage) or largest.role == Role.GENERATOR else _STOP_OTHERS_ON_NODE,
     )
+    is_observed = any(used_by(stage, role) is not None for role in roles(stage))
+    if largest.is_stranger and not is_observed:  # whether the system wanted a processor is not known
+        return replace(match, finding=structs.replace(match.finding, confidence=Confidence.HINT))
+    return match
 
 
 def _waiting_thread(stage: Stage, cores: int) -> Match | None:

@@ -9,6 +9,7 @@ from typing import Final
 from runner.analyze.kernel_counters import counters
 from runner.analyze.little import little
 from runner.analyze.rules.parts import role_of, roles, used_by
+from runner.analyze.rules.types import OWN_BOUND
 from runner.core.codes import Role, RoleName
 from runner.core.findings import Evidence
 from runner.core.stage_results import Stage
@@ -23,6 +24,7 @@ IDLE_THREAD: Final = 0.8
 SERIAL: Final = (0.9, 1.1)
 """Cores that a process with several threads uses if only one of them runs at a time; our own bounds."""
 _MOST_OF_THEM: Final = 0.5
+_WANTED: Final = "CPU wanted by the busiest threads of the system together"
 _A_CORE: Final = "a thread cannot use more than one core"
 _ONE_AT_A_TIME: Final = "one thread at a time, one core"
 
@@ -135,10 +137,28 @@ def many_wanted(stage: Stage) -> bool:
     A server that gives each request to the next of many threads keeps none of them busy. The average number
     of threads that ran or were ready to run is compared with the number that have a request.
     """
-    waited_s = [counter.delta or 0.0 for counter in counters(stage, "threads.waited_s")]
-    known = little(stage)
-    if not waited_s or known is None:
+    ready, known = _threads_ready(stage), little(stage)
+    if ready is None or known is None:
         return False
-    ready = sum(waited_s) / stage.window_s + sum(used_by(stage, role) or 0.0 for role in roles(stage))
     of_app = (it.after for it in counters(stage, "threads.count") if role_of(stage, it) == Role.APP)
     return ready > max(IDLE_THREAD, _MOST_OF_THEM * min(known.in_flight, sum(of_app)))
+
+
+def wanted_evidence(wanted: float) -> Evidence:
+    """Return what the busiest threads of all parts wanted together."""
+    return Evidence(_WANTED, wanted, "cores", IDLE_THREAD, OWN_BOUND)
+
+
+def ready_evidence(stage: Stage, wanted: float) -> Iterator[Evidence]:
+    """Yield what shows that the system wanted a processor, `wanted` by its busiest threads together."""
+    yield wanted_evidence(wanted)
+    ready = _threads_ready(stage)
+    if ready is not None and many_wanted(stage):
+        yield Evidence("threads of the system that ran or waited for a processor", ready, "threads")
+
+
+def _threads_ready(stage: Stage) -> float | None:
+    """Return how many threads ran or were ready to run on average; None if the kernel did not tell."""
+    waited_s = [counter.delta or 0.0 for counter in counters(stage, "threads.waited_s")]
+    used = sum(used_by(stage, role) or 0.0 for role in roles(stage))
+    return sum(waited_s) / stage.window_s + used if waited_s else None
