@@ -17,6 +17,7 @@ from runner.analyze.capacity_text import (
     disturbed_probe,
     failed_condition,
     failed_probe,
+    fell_short,
     lost,
     milliseconds,
     search_result,
@@ -26,7 +27,7 @@ from runner.analyze.thresholds import evaluate, is_measured, part_name
 from runner.core.codes import RateUnit, SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
 from runner.core.judgements import Probe, ThresholdResult
-from runner.core.limits import TOLERATED_ERRORS
+from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.metrics import LATENCIES, METRICS, SCENARIO_DURATION, lost_share
 from runner.core.repeat_results import Capacity, Knee, ProbeSummary
 from runner.core.stage_results import Stage
@@ -35,8 +36,9 @@ from runner.experiment.model import Find, FindStage, Threshold
 from runner.experiment.stage import rate_name
 from runner.experiment.trials import Trial, next_probe, search_of
 
-_ABOUT_LOSSES: Final = frozenset({"errors", "dropped", "achieved"})
-_ABOUT_LOST_USERS: Final = frozenset({"scenario_errors", "achieved"})
+_ACHIEVED: Final = "achieved"
+_ABOUT_LOSSES: Final = frozenset({"errors", "dropped", _ACHIEVED})
+_ABOUT_LOST_USERS: Final = frozenset({"scenario_errors", _ACHIEVED})
 StageOf: TypeAlias = Callable[[Trial, TrialFacts], Stage]
 
 KNEE_METHOD: Final = (
@@ -78,7 +80,8 @@ class SearchProgress:
     def _judged(self, stage: Stage, conditions: Sequence[ThresholdResult]) -> tuple[Search, bool | None, str]:
         """Return the search after a probe, whether its rate was sustained, and why not."""
         until, valid = self.find.find.until, stage.validity.status is not Validity.INVALID
-        if valid and all(condition.ok for condition in conditions) and not _loses(until, stage):
+        kept_up = not _loses(until, stage) and _short(until, stage) is None
+        if valid and all(condition.ok for condition in conditions) and kept_up:
             return self.search.after(sustained=True), True, ""
         if (repeating := self._repeating(stage)) is not None:
             return repeating, None, disturbed_probe(stage)
@@ -126,7 +129,25 @@ def _failure(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Thre
     failed = [failed_condition(condition, result) for condition, result in pairs if not result.ok]
     if not failed and _loses(until, stage):
         failed.append(lost(_lost_share(until, stage), users=stage.scenarios is not None))
+    if not failed and (share := _short(until, stage)) is not None:
+        failed.append(fell_short(share))
     return "; ".join(failed)
+
+
+def _short(until: Sequence[Threshold], stage: Stage) -> float | None:
+    """Return the share of its rate that was achieved, where that is too little; None where it is enough.
+
+    Of a mix, the lowest share of those requests that have no condition on `achieved`. A queue that grows
+    passes conditions on latency in a short probe, and loses nothing.
+    """
+    covered = {condition.request for condition in until if condition.metric == _ACHIEVED}
+    if "" in covered or stage.achieved is None:
+        return None
+    parts = stage.scenario_parts if stage.scenarios else stage.parts
+    others = [part.achieved for name, part in parts.items() if name not in covered]
+    known = [share for share in (others if covered else [stage.achieved]) if share is not None]
+    lowest = min(known, default=ACHIEVED)
+    return lowest if lowest < ACHIEVED else None
 
 
 def _loses(until: Sequence[Threshold], stage: Stage) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from runner.analyze.reason import text_of
 from runner.core.codes import DoubtCode, Limit, RateUnit, SearchEnding, StageStatus, Unbounded, Validity
 from runner.core.judgements import ThresholdResult
+from runner.core.limits import ACHIEVED
 from runner.core.metric import Dimension
 from runner.core.metrics import find_metric
 from runner.core.stage_results import Stage
@@ -49,6 +50,11 @@ def lost(share: float, *, users: bool) -> str:
         return f"{percent(share, 1)} of the users did not complete their scenario (required: < 1 %)"
     what = "requests without a condition on errors failed or were dropped"
     return f"{percent(share, 1)} of the {what} (required: < 1 %)"
+
+
+def fell_short(share: float) -> str:
+    """Return why a rate is not sustained of which this share was achieved, without a condition on that."""
+    return f"{percent(share, 1)} of the rate was achieved (required: {percent(ACHIEVED)})"
 
 
 def milliseconds(value: float) -> str:

@@ -115,6 +115,23 @@ def test_a_condition_on_an_unmeasured_metric_stops_the_search() -> None:
     assert "stopped at 400 RPS: the metric in cpu.proxy.avg < 1 was not measured. No rate" in entry.sentence
 
 
+@pytest.mark.parametrize("until", [b"errors < 1%", b"response_time.p95 < 10s", b"dropped <= 0"])
+def test_a_rate_that_is_not_achieved_is_not_sustained_whatever_else_is_required(until):
+    spec = SPEC.replace(b"response_time.p95 < 50ms, achieved >= 99%", until)
+
+    entry = found(search(1500, spec), spec)
+    assert entry.rps is not None
+    assert 1300 <= entry.rps <= 1500
+    whys = {probe.why for probe in entry.probes if probe.ok is False}
+    assert all(why.endswith("of the rate was achieved (required: 99 %)") for why in whys)
+
+
+def test_a_condition_on_achieved_says_what_is_enough():
+    spec = SPEC.replace(b"response_time.p95 < 50ms, achieved >= 99%", b"achieved >= 75%")
+
+    assert (found(search(1500, spec), spec).rps or 0) > 1700
+
+
 def test_a_rate_that_kills_the_service_is_not_sustained() -> None:
     facts = search(1500)
     killed = replace(
