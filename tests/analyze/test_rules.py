@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from runner.analyze.verdict import verdict
 from runner.core.codes import StageStatus
+from runner.core.load_facts import ConnectionCounts
 from runner.core.measured import Latency, Part, Requests
 from runner.core.observed_results import (
     CounterReading,
@@ -246,6 +247,15 @@ def test_unknown_waiting_times_of_threads_rule_nothing_out_beside_other_programs
 
     assert (found.code, found.confidence) == ("host-cpu-limited", "likely")
     assert "app-concurrency-limited" not in {each.code for each in found.ruled_out}
+
+
+@pytest.mark.parametrize(("opened", "confidence"), [(1, "hint"), (500, "likely")])
+def test_more_repeated_syns_than_the_generators_own_connections_explain_are_a_hint(opened, confidence):
+    repeated = counter("tcp.syn_retransmits", "net:host", 0, 2_000)
+    found = with_counters(repeated, connections=ConnectionCounts(opened=opened, closed_by_server=0))
+
+    (finding,) = [one for one in found.findings if one.code == "connection-limited"]
+    assert finding.confidence == confidence
 
 
 def test_a_system_that_was_not_observed_is_limited_by_other_programs_at_most_perhaps():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import chain
 from typing import Final
@@ -17,6 +18,8 @@ from runner.core.stage_results import Stage
 
 SYN_REPEATED: Final = 0.01
 """Share of connections whose SYN was retransmitted; Loadproof's own bound."""
+_SYN_RETRIES: Final = 6
+"""How often Linux repeats a SYN before it gives up (net.ipv4.tcp_syn_retries)."""
 NGINX_FULL: Final = 0.9
 NO_PORT: Final = 0.001
 FILES_FULL: Final = 0.9
@@ -176,7 +179,11 @@ def _conntrack(stage: Stage) -> Match | None:
 
 
 def _syns(stage: Stage) -> Match | None:
-    """Match if many SYNs were retransmitted: some were lost, for an unknown reason."""
+    """Match if many SYNs were retransmitted: some were lost, for an unknown reason.
+
+    The counter is that of a whole network: more than the generator's own connections can have repeated may be
+    those of other programs, or of the app to its services.
+    """
     repeated = increase(stage, "tcp.syn_retransmits")
     bound = SYN_REPEATED * stage.requests.sent
     if not bound or repeated < bound:
@@ -185,7 +192,15 @@ def _syns(stage: Stage) -> Match | None:
         f"{repeated:,.0f} connection attempts were repeated, each with a delay of a second or more",
         increases(stage, "tcp.syn_retransmits", "retransmitted SYNs", threshold=bound, source=OWN_BOUND),
         "look for a full accept queue or a firewall on the path, or use keep-alive connections",
+        Confidence.LIKELY if repeated <= _own_repeats(stage) else Confidence.HINT,
     )
+
+
+def _own_repeats(stage: Stage) -> float:
+    """Return how many SYNs the generator's connections can have repeated; infinite if that is unknown."""
+    if stage.connections is None:
+        return math.inf
+    return _SYN_RETRIES * (stage.connections.opened + stage.requests.failed)
 
 
 _SIGNS: Final[tuple[Callable[[Stage], Match | None], ...]] = (
