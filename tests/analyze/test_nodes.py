@@ -159,6 +159,19 @@ def test_a_lost_generator_makes_the_stage_invalid_and_says_what_was_not_offered(
     assert "check load-2" in finding.advice
 
 
+def test_nodes_that_are_all_lost_for_one_reason_are_not_to_be_checked_one_by_one() -> None:
+    load = LOST.load
+    assert load
+    gone = tuple(
+        replace(node, lost="the hub was lost: it ended", lost_at_s=2.5, not_offered=3000, scheduled=5000)
+        for node in load.nodes
+    )
+    finding = _stage(replace(LOST, load=replace(load, nodes=gone))).verdict.findings[0]
+
+    assert "on load-1, load-2 was lost at once" in finding.summary
+    assert finding.advice.startswith("check what these nodes share: the hub, and the manager")
+
+
 def test_a_late_or_unknown_start_and_a_drift_are_stated() -> None:
     assert _stage(SHORT).notes == ()
     assert _stage(_loading(SHORT, start_error_ns=1_400_000)).notes == (

@@ -42,6 +42,13 @@ _CLOSED_ADVICE: Final = (
 )
 
 
+_CHECK_NODES: Final = "check {} (power, network, its engine's log), then run the stage again"
+_CHECK_COMMON: Final = (
+    "check what these nodes share: the hub, and the manager on which it runs (power, network, its engine's "
+    "log); then run the stage again"
+)
+
+
 def generator_limited(stage: Stage, cores: int | None) -> Finding:
     """Return the finding for a stage that is invalid because of the generator.
 
@@ -50,12 +57,19 @@ def generator_limited(stage: Stage, cores: int | None) -> Finding:
         cores: Of the runner's own machine; None if unknown.
     """
     if lost := [node for node in stage.nodes if node.load and node.load.lost]:
-        return _generator_lost(lost)
+        reasons = {node.load.lost for node in lost if node.load}
+        makers = sum(node.load is not None for node in stage.nodes)
+        return _generator_lost(lost, together=len(lost) == makers > 1 == len(reasons))
     return generator_unable(stage, cores)
 
 
-def _generator_lost(lost: Sequence[NodeResults]) -> Finding:
-    """Return the finding for a stage in which nodes that made load were lost."""
+def _generator_lost(lost: Sequence[NodeResults], *, together: bool) -> Finding:
+    """Return the finding for a stage in which nodes that made load were lost.
+
+    Args:
+        lost: These nodes.
+        together: Whether all that made load were lost for one reason, such as the end of their hub.
+    """
     names = [node.name for node in lost]
     missing = sum(node.load.not_offered for node in lost if node.load)
     others = f" and {len(names) - _NODES_SHOWN} more" if len(names) > _NODES_SHOWN else ""
@@ -63,9 +77,10 @@ def _generator_lost(lost: Sequence[NodeResults]) -> Finding:
     return Finding(
         Limit.GENERATOR,
         Confidence.PROVEN,
-        f"the load generator on {where} was lost, so the stage says nothing about the service",
+        f"the load generator on {where} was lost{' at once' if together else ''}, so the stage says nothing "
+        "about the service",
         (Evidence("requests not offered or without a known end", missing, "requests"),),
-        f"check {where} (power, network, its engine's log), then run the stage again",
+        _CHECK_COMMON if together else _CHECK_NODES.format(where),
         node=names[0] if len(names) == 1 else UNSET,
     )
 
