@@ -14,7 +14,7 @@ from runner.cluster.placement import READY, Node
 from runner.core.errors import EnvironmentLacks
 from runner.core.units import Seconds
 
-_BACK_WITHIN_S: Final[Seconds] = 8
+_BACK_WITHIN_S: Final[Seconds] = 20
 _LOOK_EVERY_S: Final[Seconds] = 0.5
 _MOST_TRIES: Final = 2
 
@@ -43,7 +43,7 @@ class Comeback:
     async def bring_back(self) -> tuple[str, ...]:
         """Place new agents; return the names of the nodes that are back.
 
-        Takes at most 8 s, and less if the engine knows that all of them are down. A node that does not answer
+        Takes at most 20 s, and less if the engine knows that all of them are down. A node that does not answer
         is tried twice; an agent that joins later is welcome.
         """
         hub = self._hub
