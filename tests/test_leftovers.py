@@ -17,8 +17,9 @@ def soon(monkeypatch):
 
 
 def test_a_process_without_its_parent_is_named(tmp_path):
+    started = "setsid sleep 31 & echo $! >pid; until grep -q sleep /proc/$!/comm; do :; done"
     with pytest.raises(AssertionError, match="sleep 31"), nothing_left(containers=False):
-        subprocess.run(["sh", "-c", "setsid sleep 31 & echo $! >pid"], check=True, cwd=tmp_path)
+        subprocess.run(["sh", "-c", started], check=True, cwd=tmp_path)
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 

@@ -28,7 +28,8 @@ from runner.core.codes import RateUnit, SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
 from runner.core.judgements import Probe, ThresholdResult
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
-from runner.core.metrics import LATENCIES, METRICS, SCENARIO_DURATION, lost_share
+from runner.core.measured import Measured
+from runner.core.metrics import LATENCIES, METRICS, SCENARIO_DURATION, lost_share, lost_share_of_scenarios
 from runner.core.repeat_results import Capacity, Knee, ProbeSummary
 from runner.core.stage_results import Stage
 from runner.experiment.capacity_search import Search
@@ -137,17 +138,22 @@ def _failure(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Thre
 def _short(until: Sequence[Threshold], stage: Stage) -> float | None:
     """Return the share of its rate that was achieved, where that is too little; None where it is enough.
 
-    Of a mix, the lowest share of those requests that have no condition on `achieved`. A queue that grows
-    passes conditions on latency in a short probe, and loses nothing.
+    Of a mix, the lowest share of those requests that have no condition on `achieved`. What was lost is judged
+    apart: a queue that grows loses nothing, and passes conditions on latency in a short probe.
     """
     covered = {condition.request for condition in until if condition.metric == _ACHIEVED}
     if "" in covered or stage.achieved is None:
         return None
     parts = stage.scenario_parts if stage.scenarios else stage.parts
-    others = [part.achieved for name, part in parts.items() if name not in covered]
-    known = [share for share in (others if covered else [stage.achieved]) if share is not None]
-    lowest = min(known, default=ACHIEVED)
-    return lowest if lowest < ACHIEVED else None
+    judged = [part for name, part in parts.items() if name not in covered] if covered else [stage]
+    short = [part.achieved for part in judged if part.achieved is not None and _queued(part)]
+    return min(short, default=None)
+
+
+def _queued(part: Measured) -> bool:
+    """Return whether less was achieved than what was lost explains."""
+    lost_here = (lost_share_of_scenarios(part) if part.scenarios else lost_share(part)) or 0.0
+    return (part.achieved or 0.0) + lost_here < ACHIEVED
 
 
 def _loses(until: Sequence[Threshold], stage: Stage) -> bool:

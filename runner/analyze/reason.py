@@ -31,7 +31,8 @@ def text_of(validity: StageValidity, code: DoubtCode) -> str:
     if len(validity.doubts) == len(validity.reasons):
         pairs = zip(validity.reasons, validity.doubts, strict=True)
         return next((text for text, doubt in pairs if doubt.code is code), "")
-    return validity.reasons[-1] if validity.disturbed and code is DoubtCode.DISTURBED else ""
+    is_last = validity.disturbed and code is DoubtCode.DISTURBED
+    return validity.reasons[-1] if is_last and validity.reasons else ""
 
 
 def judged(status: Validity, reasons: Sequence[Reason]) -> StageValidity:

@@ -142,7 +142,8 @@ def _inside(kind: inspect.Type, place: Place) -> Iterator[Place]:
             for inner in types:
                 yield from _inside(inner, place)
         case inspect.VarTupleType(item_type=inner):
-            yield from _inside(inner, (*place, 0))
+            starts = {*_inside(inner, (*place, 0))}
+            yield from [place] if starts == {(*place, 0)} else starts  # so is how many sentences there are
         case inspect.StructType(fields=fields):
             for field in fields:
                 yield from _inside(field.type, (*place, field.encode_name))

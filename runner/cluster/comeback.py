@@ -43,8 +43,8 @@ class Comeback:
     async def bring_back(self) -> tuple[str, ...]:
         """Place new agents; return the names of the nodes that are back.
 
-        Takes at most 20 s, and less if the engine knows that all of them are down. A node that does not answer
-        is tried twice; an agent that joins later is welcome.
+        Takes at most 20 s, and less if the engine knows that all of them are down. A node that does not
+        answer is tried twice; an agent that joins later is welcome.
         """
         hub = self._hub
         tried = [name for name in hub.lost if self._tries[name] < _MOST_TRIES]

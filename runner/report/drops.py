@@ -41,9 +41,10 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
             yield markdown("{:,} {}", here, words)
     if left:
         what = "dropped" if begun == "sent" else f"never {begun}"
-        # of a stage that ended early, it is not known why
-        text = "{:,} were {}" if causes.cut_off else "{:,} were {} because `max_in_flight` was reached"
-        yield markdown(text, left, what)
+        if causes.cut_off:  # of a stage that ended early, it is not known why
+            yield markdown("{:,} were {}", left, what)
+        else:
+            yield markdown("{:,} were {} because `max_in_flight` was reached", left, what)
 
 
 def left_out(stage: Stage) -> Markdown:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from runner.analyze.capacity import _short
 from runner.analyze.results import search_sentence, upcoming
 from runner.core.facts import Event, TrialFacts
+from runner.core.measured import Requests
 from runner.core.repeat_results import Capacity
+from runner.experiment.thresholds import Threshold
 from tests.analyze.facts import RUN, load, results_of
 from tests.analyze.scenario_facts import SPEC as SCENARIOS
 from tests.analyze.scenario_facts import scenario_trial, users, usual
 from tests.analyze.searches import SPEC, answer, planned, search
+from tests.analyze.test_rules import SHORT
 
 
 def found(facts: list[TrialFacts], spec: bytes = SPEC) -> Capacity:
@@ -115,15 +119,23 @@ def test_a_condition_on_an_unmeasured_metric_stops_the_search() -> None:
     assert "stopped at 400 RPS: the metric in cpu.proxy.avg < 1 was not measured. No rate" in entry.sentence
 
 
-@pytest.mark.parametrize("until", [b"errors < 1%", b"response_time.p95 < 10s", b"dropped <= 0"])
-def test_a_rate_that_is_not_achieved_is_not_sustained_whatever_else_is_required(until):
-    spec = SPEC.replace(b"response_time.p95 < 50ms, achieved >= 99%", until)
+@pytest.mark.parametrize(
+    "until", [["errors < 1%"], ["response_time.p95 < 10s"], ["dropped <= 0", "errors < 1%"]]
+)
+@pytest.mark.parametrize(
+    ("achieved", "failed", "short"), [(0.966, 0, 0.966), (0.992, 0, None), (0.95, 50, None), (0.9, 50, 0.9)]
+)
+def test_a_rate_at_which_a_queue_grows_is_not_sustained_whatever_else_is_required(
+    until, achieved, failed, short
+):
+    counts = Requests(
+        scheduled=1000, sent=1000, succeeded=1000 - failed, failed=failed, dropped=0, failures={}
+    )
+    stage = replace(SHORT, achieved=achieved, requests=counts, find=None)
+    conditions = [Threshold.model_validate(text) for text in until]
 
-    entry = found(search(1500, spec), spec)
-    assert entry.rps is not None
-    assert 1300 <= entry.rps <= 1500
-    whys = {probe.why for probe in entry.probes if probe.ok is False}
-    assert all(why.endswith("of the rate was achieved (required: 99 %)") for why in whys)
+    assert _short(conditions, stage) == short
+    assert _short([*conditions, Threshold.model_validate("achieved >= 90%")], stage) is None
 
 
 def test_a_condition_on_achieved_says_what_is_enough():

@@ -30,6 +30,6 @@ def _draw_each_chart_once():
         return drawn[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        for user in ("runner.archive.verify_charts", "runner.store.rendered_files"):
+        for user in ("runner.archive.verify_charts", "runner.store.chart_process"):
             patch.setattr(f"{user}.draw", remembered)
         yield

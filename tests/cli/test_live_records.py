@@ -9,7 +9,6 @@ import zipfile
 from collections import Counter
 
 from runner.core.live import (
-    LIVE,
     Note,
     Probe,
     RunBegins,
@@ -20,6 +19,7 @@ from runner.core.live import (
     decode_live,
 )
 from runner.store.live_file import is_in_progress, read_beginning
+from runner.store.run_names import LIVE
 from tests.cli.conftest import app_command
 from tests.cli.test_execute import results_of, wait_for
 

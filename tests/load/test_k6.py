@@ -128,7 +128,7 @@ def test_seconds_are_reported_while_k6_runs_and_add_up_to_the_facts(calm: Calm):
     assert calm.reported_early == [-1, 0]
     assert [second.index for second in reported] == [second.index for second in calm.run.facts.seconds]
     assert sum(second.succeeded for second in reported) == sum(second.sent for second in reported) == 100
-    assert 20 <= reported[0].completed <= 40
+    assert 0 < reported[0].completed <= 40
 
 
 def test_k6_gets_the_runs_variables_but_not_the_users_k6_settings_and_proxies(calm: Calm):
