@@ -34,7 +34,7 @@ def test_a_chart_with_another_number_is_detected(files, theme):
 
 
 def test_the_chart_of_another_stage_and_one_that_no_run_draws_are_detected(files):
-    swapped = verify(files | {CHART: files["charts/latency-light.svg"]}, "run.zip")
+    swapped = verify(files | {CHART: files["charts/cpu-light.svg"]}, "run.zip")
     added = verify(files | {"charts/proof-light.svg": files[CHART]}, "run.zip")
 
     assert f"{CHART} is not what" in "\n".join(swapped.explained)

@@ -9,6 +9,13 @@ REPORTS = Path(__file__).parents[2] / "reports"
 KEPT = ("journal.ndjson", "run.json", "spec.yaml", "report.md")
 
 
+def highest_sustained(experiment: str) -> int:
+    """Return the highest rate that a search of the stored run found."""
+    results = json.loads((REPORTS / experiment / "results.json").read_text(encoding="utf-8"))
+    searches = [search for one in results["configurations"] for search in one["capacity"]]
+    return int(max(search["rps"] for search in searches))
+
+
 def add_run(folder: Path, experiment: str = "quickstart", number: int = 0, *, faster: float = 1.0) -> Path:
     """Add a run of an experiment, `number` days after the stored one, with other latencies."""
     source = REPORTS / experiment
