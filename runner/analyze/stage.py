@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from msgspec import UNSET
@@ -46,7 +46,7 @@ from runner.core.observed_results import (
     Usage,
 )
 from runner.core.stage_results import Stage
-from runner.core.units import Seconds
+from runner.core.units import PerSecond, Seconds
 from runner.experiment.trials import Trial
 
 _ALWAYS_SHOWN: Final = (Role.APP, Role.GENERATOR, Role.RUNNER, Role.OTHER, Role.SYSTEM)
@@ -179,12 +179,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         nodes=nodes,
         calibration=stage_calibration(facts.calibration if facts else None, offer.highest_rps),
         **_of_engine(load),
-        notes=(
-            *(load.notes if load else ()),
-            *together.notes,
-            *clock_notes(nodes),
-            *growth_notes(together, offer.window_s, whole.actual_rps),
-        ),
+        notes=(*(load.notes if load else ()), *_notes(together, nodes, offer, whole.actual_rps)),
         parts=_parts(load, offer),
         samples=shown_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
@@ -193,6 +188,15 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
     )
+
+
+def _notes(
+    together: ObservedFacts, nodes: Sequence[NodeResults], offer: Offer, actual_rps: PerSecond | None
+) -> Iterator[str]:
+    """Yield the notes on a stage that are not about its load."""
+    yield from together.notes
+    yield from clock_notes(nodes)
+    yield from growth_notes(together, offer.window_s, actual_rps)
 
 
 def _offer(trial: Trial, facts: TrialFacts | None) -> Offer:

@@ -135,7 +135,7 @@ async def _clocks_in_background(cluster: Cluster) -> AsyncIterator[None]:
     from runner.cluster.errors import HubLost, open_nursery  # noqa: PLC0415
 
     async def measure() -> None:
-        with suppress(HubLost):  # whoever needs the hub next says so
+        with suppress(HubLost):  # the next use of the hub reports the loss
             await cluster.first_clocks()
 
     async with open_nursery() as nursery:

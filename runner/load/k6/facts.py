@@ -89,10 +89,7 @@ def load_facts(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: 
             faults.append(_silent(ending.silence_s, plan))
     adding = _dropped_while_adding(plan, totals)
     if adding > FELL_BEHIND * plan.window_arrivals:
-        faults.append(
-            f"k6 dropped {adding:,} of {plan.window_arrivals:,} planned requests because it was still adding "
-            "virtual users"
-        )
+        faults.append(_adding(adding, plan))
     return LoadFacts(
         drops=DropCauses(no_virtual_user=adding),
         engine="k6",
@@ -137,6 +134,13 @@ def _behind(missing: int, plan: Plan) -> str:
     return (
         f"k6 fell behind: {missing:,} of {plan.window_arrivals:,} planned requests were neither sent nor "
         "dropped before the window ended"
+    )
+
+
+def _adding(dropped: int, plan: Plan) -> str:
+    return (
+        f"k6 dropped {dropped:,} of {plan.window_arrivals:,} planned requests because it was still adding "
+        "virtual users"
     )
 
 
