@@ -26,9 +26,9 @@ from runner.experiment.resolved import resolved_text
 from runner.experiment.suggestions import harmless
 from runner.store.bounded_read import MAX_JOURNAL, NotReadable, read_bounded
 from runner.store.journal import parse
-from runner.store.rendered_files import MARKDOWN
 from runner.store.results_file import parse_results
 from runner.store.run_file import JOURNAL, RUN, parse_run_file
+from runner.store.run_names import MARKDOWN
 
 SPEC, RESOLVED, RESULTS = "spec.yaml", "spec.resolved.yaml", "results.json"
 HISTOGRAMS, LOCK = "histograms.hlog", "lock.json"

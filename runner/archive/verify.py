@@ -25,9 +25,9 @@ from runner.experiment.suggestions import harmless
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
 from runner.store.reanalyze import Reanalysis, reanalyze_files
-from runner.store.rendered_files import MARKDOWN
 from runner.store.results_file import encode_results
 from runner.store.run_file import RUN, RunFile
+from runner.store.run_names import MARKDOWN
 
 _MAX_LINES: Final = 50
 _MAX_EXPLAINED: Final = 20

@@ -18,7 +18,7 @@ from runner.store.run_folder import RESULTS
 
 def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     """Print the result on stdout, and everything for people on stderr."""
-    from runner.store.rendered_files import CHARTS, MARKDOWN, PAGE
+    from runner.store.run_names import CHARTS, MARKDOWN, PAGE
 
     report, page = outcome.folder / MARKDOWN, outcome.folder / PAGE
     if not quiet:

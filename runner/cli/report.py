@@ -128,8 +128,9 @@ def report(run: Path, form: str, reanalyze: bool, write: bool, out: Path | None)
 def _write_all(run: Path, results: Results) -> int:
     """Write every rendered file, as `runner execute` does."""
     from runner.archive.results_from import is_archive
-    from runner.store.rendered_files import MARKDOWN, rendered
+    from runner.store.rendered_files import rendered
     from runner.store.run_folder import RunFolder
+    from runner.store.run_names import MARKDOWN
 
     if is_archive(run):
         raise UsageError(

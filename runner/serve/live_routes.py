@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from runner.analyze.programs import DISTURBED
 from runner.core.codes import Role
 from runner.core.units import Seconds
 from runner.experiment.suggestions import harmless
@@ -23,7 +22,7 @@ from runner.report.metric_text import role_name
 from runner.serve.live_tail import POLL_S, LiveState, LiveTail, state_event
 from runner.serve.requests import html, no_such_run, run_path, site_of
 from runner.serve.site import Site, TooManyViewers, address
-from runner.store.rendered_files import PAGE
+from runner.store.run_names import PAGE
 from runner.store.run_summary import RunState, RunSummary
 
 _ROLES: Final = {
@@ -67,6 +66,8 @@ class Watched:
 
 async def live_page(request: Request) -> Response:
     """Return the page; of a run that has ended, its report instead."""
+    from runner.analyze.programs import DISTURBED  # noqa: PLC0415  (the list needs none of the analysis)
+
     site = site_of(request)
     path = await _path_of(request, _PAGE)
     if path is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import signal
 import socket
@@ -51,6 +52,8 @@ def serve(
     listening = listen(host, port)
     site = Site(folder, RunIndex(folder))
     site.ask()
+    gc.freeze()  # what is loaded now stays; the command line starts without collecting
+    gc.enable()
     return trio.run(partial(serve_on, listening, site, host=host, hosts=hosts, on_start=on_start))
 
 

@@ -103,7 +103,7 @@ class Site:
             self._scan_again_s = max(_SCAN_EVERY_S, (self._scanned_at - begun) / _SCAN_SHARE)
             if self.index.version != before:
                 self.announce()
-            if self.index.waiting():
+            if self.index.has_waiting:
                 self._to_read.set()
 
     async def look_when_asked(self) -> None:

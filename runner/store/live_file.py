@@ -17,8 +17,7 @@ from runner.core.live import MAX_LINE, LiveRecord, RunBegins, RunEnds, Second, d
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 from runner.observe.processes import has_ended, start_ticks
 from runner.stack.host_identity import boot_id, pid_namespace
-from runner.store.run_folder import RESULTS
-from runner.store.run_names import LIVE
+from runner.store.run_names import LIVE, RESULTS
 
 FULL_BYTES: Final[Bytes] = 32 * BYTES_PER_MIB
 """From this size on, only every tenth second is written: after about a day of one stage."""

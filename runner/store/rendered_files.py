@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from runner.core.results import Results
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
 from runner.store.chart_process import Pictures, begin_drawing
+from runner.store.run_names import CHARTS, MARKDOWN, PAGE
 from runner.store.vega_cache import vega_bundle
-
-MARKDOWN: Final = "report.md"
-PAGE: Final = "report.html"
-CHARTS: Final = "charts"
-"""The folder of the charts; a run without charts has none."""
 
 
 def rendered(results: Results) -> dict[str, bytes]:

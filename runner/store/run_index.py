@@ -86,7 +86,12 @@ class RunIndex:
     def waiting(self) -> list[Candidate]:
         """Return what has to be read, newest first; a run in progress may have ended since it was read."""
         candidates = [self._candidates[path] for path in self._waiting]
-        return sorted(candidates, key=lambda candidate: candidate.changed_at, reverse=True)
+        return sorted(candidates, key=lambda candidate: candidate.changed_ns, reverse=True)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anything has to be read."""
+        return bool(self._waiting)
 
     @property
     def unread(self) -> int:

@@ -54,9 +54,14 @@ class Candidate(Struct, frozen=True):
     problem: str = ""
 
     @property
+    def changed_ns(self) -> int:
+        """When it was changed last, in nanoseconds since 1970; 0 if that is not known."""
+        return max((changed_ns for _, _, changed_ns in self.key), default=0)
+
+    @property
     def changed_at(self) -> str:
         """When it was changed last, UTC, ISO 8601; empty if that is not known."""
-        return _time(self.key)
+        return _time(self.changed_ns)
 
 
 def check_folder(folder: Path) -> None:
@@ -248,9 +253,10 @@ def _key(entries: Iterable[_Entry]) -> Key:
     return tuple(parts)
 
 
-def _time(key: Key) -> str:
-    newest = max((changed_ns for _, _, changed_ns in key), default=0) / 1e9
+def _time(changed_ns: int) -> str:
+    if not changed_ns:
+        return ""
     try:
-        return "" if newest == 0 else datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds")
+        return datetime.fromtimestamp(changed_ns / 1e9, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
         return ""

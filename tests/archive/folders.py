@@ -11,10 +11,11 @@ from runner.report.markdown import render_markdown
 from runner.store.chart_process import Pictures, draw
 from runner.store.journal import encode_entry, read
 from runner.store.reanalyze import reanalyze_folder
-from runner.store.rendered_files import MARKDOWN, chart_files
+from runner.store.rendered_files import chart_files
 from runner.store.results_file import encode_results, read_results
 from runner.store.run_file import RUN, RunFile, parse_run_file
 from runner.store.run_folder import RESULTS
+from runner.store.run_names import MARKDOWN
 
 REPORTS = Path("reports")
 

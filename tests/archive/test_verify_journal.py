@@ -9,8 +9,9 @@ from runner.archive.files import DERIVED, derived
 from runner.archive.verify import verify
 from runner.store.journal import parse
 from runner.store.reanalyze import reanalyze_files
-from runner.store.rendered_files import MARKDOWN, rendered
+from runner.store.rendered_files import rendered
 from runner.store.results_file import encode_results
+from runner.store.run_names import MARKDOWN
 
 
 def fitted(files, lines) -> dict[str, bytes]:

@@ -105,6 +105,14 @@ def test_a_command_starts_fast_because_it_imports_only_what_it_needs(arguments, 
     assert imported & SLOW_IMPORTS == needed
 
 
+def test_a_server_of_runs_starts_without_what_analyses_runs_and_draws_reports():
+    imported = imported_by("import sys, runner.serve.server, runner.serve.live_server")
+
+    drawing = {name for name in imported if name.startswith(("runner.report.charts", "runner.analyze."))}
+    assert imported.isdisjoint({"markdown_it", "pydantic", "runner.report.prose", "runner.store.journal"})
+    assert not drawing
+
+
 def test_what_never_talks_to_docker_does_not_import_its_library():
     imported = imported_by("import sys, runner.execution.pipeline, runner.archive.rerun")
 

@@ -1,5 +1,7 @@
 """The first lists of a server: at once what is known from the last time, or that it looks for runs."""
 
+import gc
+import signal
 import threading
 
 import httpx
@@ -8,6 +10,7 @@ import trio
 
 from runner.archive.results_from import read_results_of
 from runner.serve.application import application
+from runner.serve.server import serve
 from runner.serve.site import Site
 from runner.store.run_index import RunIndex, list_runs
 from tests.serve.folders import add_run
@@ -78,3 +81,20 @@ def test_without_anything_known_the_list_says_that_it_looks_and_not_that_there_a
     assert "No runs yet" not in early
     assert "No runs yet" in late
     assert version(early) != version(late)
+
+
+def test_a_server_collects_the_cycles_that_its_requests_leave_behind(tmp_path):
+    collects = []
+
+    def started(*_):
+        collects.append(gc.isenabled())
+        signal.raise_signal(signal.SIGTERM)
+
+    gc.disable()  # as `runner` starts
+    try:
+        assert serve(tmp_path, port=0, on_start=started) is signal.SIGTERM
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+    assert collects == [True]
