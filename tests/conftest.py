@@ -24,6 +24,8 @@ for variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(variable, None)  # a plain machine sets neither: what works only with them shows here too
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests with & ignores both,
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # and so would every program that they start
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup: these tests go on, but what they start
+    signal.signal(signal.SIGHUP, lambda *_: None)  # does not inherit a handler, and meets SIGHUP as usual
 
 
 def _docker_answers() -> bool:

@@ -192,9 +192,16 @@ def offer_closed(kind, behaviours, requests, users):
         until(lambda: server.held == exchange.in_flight == users, step)
         total = counts(exchange, timeline, server)
         del total["closed_first"]  # whether the server or the next connection was faster
+        if users > 1:
+            total |= {key: kinds(samples) for key, samples in total.items() if key[1] == "samples"}
         total["sent by user"] = list(exchange.users.sent) if requests != "fixed" else []
         server.release.set()
         return total
+
+
+def kinds(samples):
+    """What is alike whichever user is served first: a sample is the first response of its kind."""
+    return sorted((one.failure, one.status if one.failure == "bad_status" else 0) for one in samples)
 
 
 @pytest.fixture(scope="module")

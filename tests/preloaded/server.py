@@ -36,6 +36,7 @@ Order: TypeAlias = dict[str, Any]
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
+    _heed_all_signals()
     if sys.argv[2:]:
         importlib.import_module(sys.argv[2])
         del sys.modules[sys.argv[2]]  # each fork runs it
@@ -46,6 +47,14 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # forks share what the collector never touches
     _become(_serve(control))
+
+
+def _heed_all_signals() -> None:
+    """Undo what was ignored when a test started this server, except what Python itself ignores."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
 
 
 def _import_all(name: str) -> None:

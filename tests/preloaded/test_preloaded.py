@@ -124,8 +124,27 @@ def test_what_a_fork_cannot_be_is_a_new_process(words, variables, keywords):
 
 def test_a_server_that_a_test_has_ended_is_started_again():
     first, _ = both()
+    end_the_server()
+
+    assert state(client.popen) == first
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGUSR1], ids=lambda n: n.name)
+def test_a_fork_ignores_only_what_is_ignored_now_and_not_when_the_server_started(number):
+    ignored = signal.signal(number, signal.SIG_IGN)
+    try:
+        end_the_server()
+        at_start, new_at_start = both()
+    finally:
+        signal.signal(number, ignored)
+    later, new_later = both()
+
+    assert (at_start, later) == (new_at_start, new_later)
+    assert at_start["status"] != later["status"]
+
+
+def end_the_server():
+    state(client.popen)
     server = client._servers[os.environ.get("LOADPROOF_NO_EXTENSIONS"), ""].process
     os.kill(server.pid, signal.SIGKILL)
     server.wait(30)
-
-    assert state(client.popen) == first
