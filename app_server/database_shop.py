@@ -78,57 +78,65 @@ def create_app(settings: DatabaseSettings) -> Starlette:
         settings.url, min_size=settings.pool, max_size=settings.pool, timeout=60, open=False
     )
 
-    async def product(request: Request) -> Response:
-        async with pool.connection() as connection:
-            row = await (await connection.execute(_FIND, (request.path_params["id"],))).fetchone()
-        if row is None:
-            return JSONResponse({"error": "no such product"}, status_code=404)
-        return JSONResponse(_as_json(row))
-
-    async def search(request: Request) -> Response:
-        async with pool.connection() as connection:
-            rows = await (
-                await connection.execute(_SEARCH, (request.query_params.get("name", ""),))
-            ).fetchall()
-        return JSONResponse({"total": len(rows), "products": [_as_json(row) for row in rows]})
-
-    async def report(_request: Request) -> Response:
-        async with pool.connection() as connection:
-            await connection.execute(_WAIT, (settings.report_s,))
-        return JSONResponse({"state": "done"})
-
-    async def order(request: Request) -> Response:
-        wanted = await _order_of(request)
-        if wanted is None:
-            return JSONResponse({"error": "product and quantity should be whole numbers"}, status_code=422)
-        number, quantity = wanted
-        async with pool.connection() as connection, connection.transaction():
-            if (await connection.execute(_TAKE, (quantity, number))).rowcount == 0:
-                return JSONResponse({"error": "no such product"}, status_code=404)
-            row = await (await connection.execute(_ORDER, (number, quantity))).fetchone()
-            await asyncio.sleep(settings.payment_s)
-        return JSONResponse({"id": row[0] if row else None, "state": "accepted"}, status_code=201)
-
-    async def health(_request: Request) -> Response:
-        async with pool.connection() as connection:
-            await connection.execute("SELECT 1")
-        return PlainTextResponse("ok\n")
-
     @asynccontextmanager
     async def opened(_app: Starlette) -> AsyncIterator[None]:
         async with pool:
             yield
 
+    shop = _Shop(pool, settings)
     return Starlette(
         routes=[
-            Route("/products/{id:int}", product),
-            Route("/search", search),
-            Route("/report", report),
-            Route("/orders", order, methods=["POST"]),
-            Route("/healthz", health),
+            Route("/products/{id:int}", shop.product),
+            Route("/search", shop.search),
+            Route("/report", shop.report),
+            Route("/orders", shop.order, methods=["POST"]),
+            Route("/healthz", shop.health),
         ],
         lifespan=opened,
     )
+
+
+class _Shop:
+    """What each route does with a connection of the pool."""
+
+    def __init__(self, pool: AsyncConnectionPool, settings: DatabaseSettings) -> None:
+        self._pool, self._settings = pool, settings
+
+    async def product(self, request: Request) -> Response:
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_FIND, (request.path_params["id"],))).fetchone()
+        if row is None:
+            return JSONResponse({"error": "no such product"}, status_code=404)
+        return JSONResponse(_as_json(row))
+
+    async def search(self, request: Request) -> Response:
+        async with self._pool.connection() as connection:
+            rows = await (
+                await connection.execute(_SEARCH, (request.query_params.get("name", ""),))
+            ).fetchall()
+        return JSONResponse({"total": len(rows), "products": [_as_json(row) for row in rows]})
+
+    async def report(self, _request: Request) -> Response:
+        async with self._pool.connection() as connection:
+            await connection.execute(_WAIT, (self._settings.report_s,))
+        return JSONResponse({"state": "done"})
+
+    async def order(self, request: Request) -> Response:
+        wanted = await _order_of(request)
+        if wanted is None:
+            return JSONResponse({"error": "product and quantity should be whole numbers"}, status_code=422)
+        number, quantity = wanted
+        async with self._pool.connection() as connection, connection.transaction():
+            if (await connection.execute(_TAKE, (quantity, number))).rowcount == 0:
+                return JSONResponse({"error": "no such product"}, status_code=404)
+            row = await (await connection.execute(_ORDER, (number, quantity))).fetchone()
+            await asyncio.sleep(self._settings.payment_s)
+        return JSONResponse({"id": row[0] if row else None, "state": "accepted"}, status_code=201)
+
+    async def health(self, _request: Request) -> Response:
+        async with self._pool.connection() as connection:
+            await connection.execute("SELECT 1")
+        return PlainTextResponse("ok\n")
 
 
 def _as_json(row: Sequence[object]) -> dict[str, object]:

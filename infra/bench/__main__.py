@@ -32,7 +32,8 @@ from infra.bench.live import live_page
 from infra.bench.merge import merge
 from infra.bench.outputs import outputs
 from infra.bench.page import page_of_a_long_run
-from infra.bench.publish import chart, page, promises
+from infra.bench.promises import promises
+from infra.bench.publish import chart, page
 from infra.bench.runs import many_runs
 from infra.bench.scenarios import scenarios
 from infra.bench.traffic import traffic

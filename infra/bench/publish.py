@@ -2,105 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from infra.bench.traffic_page import traffic_promises, traffic_rows
+from infra.bench.promises import Found, cost_of, error_of, promises
+from infra.bench.traffic_page import traffic_rows
 
-Found = Mapping[str, Any]
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#CC79A7", "#999999", "#F0E442")
 
 
-def cost_of(found: Found, tool: str, rate: int, connection: str) -> float | None:
-    return next(
-        (
-            row["cpu_us"]
-            for row in found["cost"]
-            if (row["tool"], row["rate"], row["connection"]) == (tool, rate, connection)
-        ),
-        None,
-    )
-
-
-def promises(found: Found) -> Iterator[tuple[str, str, str, bool]]:
-    """Figure, measured, wanted, kept."""
-    for tool, rate, connection, most in (
-        ("builtin", 10_000, "keep-alive", 0.25),
-        ("builtin, quantum 1ms", 10_000, "keep-alive", 0.12),
-        ("builtin", 4000, "new", 0.45),
-    ):
-        ours, peer = (cost_of(found, name, rate, connection) for name in (tool, "k6"))
-        if ours is not None and peer is not None:
-            yield (
-                f"CPU a request, {tool}, {rate:,}/s {connection}",
-                f"{ours:.1f} µs, {ours / peer:.3f} × k6's {peer:.0f}",
-                f"<= {most} × k6",
-                ours / peer <= most,
-            )
-    yield from _duration(found)
-    for connection, least in (("keep-alive", 40_000), ("new", 15_000)):
-        for row in found["held"]:
-            if (row["tool"], row["connection"]) == ("builtin", connection):
-                yield (
-                    f"highest rate held by one instance, {connection}",
-                    f"{row['rps']:,}/s",
-                    f">= {least:,}/s",
-                    row["rps"] >= least,
-                )
-    yield from _truth(found)
-    for row in found["spacing"]:
-        if row["tool"] == "builtin":
-            error = row["median_gap_us"] / row["planned_gap_us"] - 1
-            yield (
-                f"spacing at the receiver, {row['rate']:,}/s",
-                f"median {error:+.2%}, p99 {row['error_p99_us']:.0f} µs off the plan",
-                "0.5 %, 200 µs",
-                abs(error) <= 0.005 and row["error_p99_us"] <= 200,
-            )
-    most = max(found["memory_mib"].values())
-    yield "memory of a worker at any length and rate", f"at most {most:.0f} MiB", "<= 40 MiB", most <= 40
-    rows = found["rows_memory"]
-    yield (
-        f"memory of a worker that takes {rows['rows']:,} rows from a file of {rows['file_mib']:,} MiB",
-        f"{rows['mib']:.0f} MiB, with {rows['pages_mib']:.0f} MiB of pages that workers share",
-        "<= 64 MiB + shared pages",
-        rows["mib"] <= 64 + rows["pages_mib"],
-    )
-    yield from traffic_promises(found["traffic"])
-
-
-def _duration(found: Found) -> Iterator[tuple[str, str, str, bool]]:
-    for row in found["cost"]:
-        if (row["tool"], row["rate"], row["connection"]) == ("builtin", 10_000, "keep-alive"):
-            us = [row["says_ms"][name] * 1e3 for name in ("p50", "p95", "p99")]
-            good = all(value <= most for value, most in zip(us, (60, 100, 200), strict=True))
-            shown = ", ".join(f"{value:.0f}" for value in us)
-            yield "duration p50, p95, p99 at 10,000/s", f"{shown} µs", "<= 60, 100, 200 µs", good
-
-
-def _truth(found: Found) -> Iterator[tuple[str, str, str, bool]]:
-    for row in found["truth"]:
-        if row["tool"] != "builtin":
-            continue
-        pairs = [(row["says_ms"][name], real) for name, real in row["truth_ms"].items()]
-        shown = ", ".join(f"{name} {_off(row, name)}" for name in row["truth_ms"])
-        if row["server"] == "mixture":
-            good = all(abs(said - real) <= max(0.02 * real, 0.2) for said, real in pairs)
-            yield "error on a mixture of delays", shown, "max(2 %, 0.2 ms)", good
-        else:
-            good = all(abs(said / real - 1) <= 0.03 for said, real in pairs)
-            yield "error on a server that freezes", shown, "3 %", good
-
-
-def _off(row: Found, name: str) -> str:
-    said, real = row["says_ms"][name], row["truth_ms"][name]
-    return f"{said - real:+.2f} ms ({said / real - 1:+.1%})"
-
-
 def page(found: Found) -> str:
-    """The whole of reports/benchmarks/README.md."""
+    """Return the whole of reports/benchmarks/README.md."""
     parts = [
+        *_beginning(found),
+        *(_cost(found, connection) for connection in ("keep-alive", "new")),
+        *_traffic(found),
+        *_highest_rates(found),
+        *_truth_of_all(found),
+        *_spacing_and_memory(found),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _beginning(found: Found) -> list[str]:
+    return [
         "# What the instrument is worth",
         (
             f"Measured by `make bench` on {found['machine']}, in {found['rounds']} interleaved rounds; "
@@ -114,7 +39,11 @@ def page(found: Found) -> str:
             [[*row[:3], "✓" if row[3] else "✗"] for row in promises(found)],
         ),
         "![CPU a request by tool and rate](cpu.svg)",
-        *(_cost(found, connection) for connection in ("keep-alive", "new")),
+    ]
+
+
+def _traffic(found: Found) -> list[str]:
+    return [
         "## Kinds of traffic",
         (
             f"Medians of {found['traffic']['rounds']} interleaved rounds. k6 runs a script that does the same. Closed users send their next "
@@ -123,6 +52,11 @@ def page(found: Found) -> str:
         _table(
             ["traffic", "rate", "tool", "answers/s", "CPU a request (µs)"], traffic_rows(found["traffic"])
         ),
+    ]
+
+
+def _highest_rates(found: Found) -> list[str]:
+    return [
         "## Highest rates",
         "Nothing holds the tools back here: closed loops with 50 connections, ours with more arrivals due than it can send.",
         _table(
@@ -141,6 +75,11 @@ def page(found: Found) -> str:
             ],
         ),
         _workers(found),
+    ]
+
+
+def _truth_of_all(found: Found) -> list[str]:
+    return [
         "## Truth",
         (
             "A server with known behaviour: a mixture of 1, 10 and 50 ms (the truth is what the server itself took, from the "
@@ -150,6 +89,11 @@ def page(found: Found) -> str:
         _table(
             ["server", "tool", "percentile", "truth (ms)", "says (ms)", "error"], list(_truth_rows(found))
         ),
+    ]
+
+
+def _spacing_and_memory(found: Found) -> list[str]:
+    return [
         "## Spacing at the receiver",
         _table(
             ["rate", "tool", "gap planned (µs)", "median gap seen (µs)", "p99 of the error (µs)"],
@@ -168,7 +112,6 @@ def page(found: Found) -> str:
         + ", ".join(f"{mib:.0f} MiB ({what})" for what, mib in found["memory_mib"].items())
         + ".",
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _cost(found: Found, connection: str) -> str:
@@ -218,7 +161,7 @@ def _truth_rows(found: Found) -> Iterator[list[str]]:
                 name,
                 f"{real:.2f}",
                 f"{row['says_ms'][name]:.2f}",
-                _off(row, name),
+                error_of(row, name),
             ]
 
 

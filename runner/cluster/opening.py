@@ -82,16 +82,12 @@ async def open_cluster(
     """
     say(f"starting agents on {', '.join(node.name for node in nodes)}")
     opening = _Opening(placer, run_id=run_id, image=image, nodes=nodes, expires_s=expires_s)
-    async with open_nursery() as nursery:
-        try:
-            async with open_nursery() as starting:
-                starting.start_soon(beside)
-                cluster = await opening.start(nursery, networks, host_network=host_network)
-            yield cluster
-            _say_refused(cluster.refused, say)
-        finally:
-            nursery.cancel_scope.cancel()
-            await opening.close()
+    async with opening.nursery() as nursery:
+        async with open_nursery() as starting:
+            starting.start_soon(beside)
+            cluster = await opening.start(nursery, networks, host_network=host_network)
+        yield cluster
+        _say_refused(cluster.refused, say)
 
 
 def _say_refused(refused: Refused, say: Callable[[str], None]) -> None:
@@ -141,7 +137,17 @@ class _Opening:
             list_nodes=self._placer.nodes,
         )
 
-    async def close(self) -> None:
+    @asynccontextmanager
+    async def nursery(self) -> AsyncIterator[trio.Nursery]:
+        """Provide a nursery for what goes on beside the block; at its end hub and agents are removed."""
+        async with open_nursery() as nursery:
+            try:
+                yield nursery
+            finally:
+                nursery.cancel_scope.cancel()
+                await self._close()
+
+    async def _close(self) -> None:
         """Remove hub and agents; bounded in time, not interrupted by a cancellation."""
         with trio.CancelScope(shield=True), trio.move_on_after(_REMOVED_WITHIN_S):
             if self._channel:

@@ -61,24 +61,31 @@ def render_page(
     rows = stage_rows(results.configurations)
     return render_template(
         "page.html.j2",
-        title=results.experiment.title,
-        objective=results.experiment.objective,
-        run=results.run,
         external=external,
         home=home,
         files=files,
         note=note,
-        aborted=to_html(aborted(results.run)),
-        head=headline(results),
-        conclusion=to_html(conclusion.conclusion([shown(one) for one in results.configurations])),
         rows=rows,
         charts=shown_charts,
         data=_data(shown_charts.all),
         bundle=Markup(bundle.replace("</script", "<\\/script")),  # noqa: S704  (a library's own JavaScript)
         report=to_html(render_markdown(results, without_first_lines=True), deeper=1),
+        **_beginning(results),
         **_findings(results, rows),
         **_tables(results, rows),
     )
+
+
+def _beginning(results: Results) -> dict[str, object]:
+    """Return the variables of what the page says first."""
+    return {
+        "title": results.experiment.title,
+        "objective": results.experiment.objective,
+        "run": results.run,
+        "aborted": to_html(aborted(results.run)),
+        "head": headline(results),
+        "conclusion": to_html(conclusion.conclusion([shown(one) for one in results.configurations])),
+    }
 
 
 def _findings(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
