@@ -35,6 +35,9 @@ _WAIT: Final = {
 
 def interrupted(port: int) -> Iterator[Row]:
     """Yield figure, measured, wanted, kept for each number of users; a server listens on the port."""
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in a shell's background inherits "ignore"
     for users in USERS:
         took: list[tuple[float, float]] = []
         for number in range(_TIMES):
