@@ -55,12 +55,17 @@ class SwarmPlacer:
         engine: A manager's.
         run_id: The run, part of every label and name.
         supplier: Obtains images for that engine.
+
+    Attributes:
+        is_emptied: Whether the manager has nothing of the run any more: the swarm itself then removes what is
+            on nodes that are down.
     """
 
     def __init__(self, engine: Engine, run_id: str, supplier: Supplier) -> None:
         self.engine = engine
         self.run_id = run_id
         self.supplier = supplier
+        self.is_emptied = False
         self._hubs: list[HubChannel] = []
         self._names: Mapping[str, str] = {"": ""}
         self._networks: set[str] = set()
@@ -231,9 +236,11 @@ class SwarmPlacer:
         left: list[str] = []
         with trio.move_on_after(_REMOVED_WITHIN_S):
             try:
-                return await remove_swarm_run(self.engine, self.run_id, self._ends, left)
+                on_nodes = await remove_swarm_run(self.engine, self.run_id, self._ends, left)
             except EnvironmentLacks as error:
                 return f"objects of the swarm: {error.message}"
+            self.is_emptied = True
+            return on_nodes
         names = ", ".join(left[:_NAMED]) or "containers that the swarm does not list"
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         return f"{names}{more}: the swarm did not remove them within {_REMOVED_WITHIN_S:g} s"
@@ -259,8 +266,9 @@ async def open_placer(context: StackContext) -> AsyncIterator[SwarmPlacer]:
             left = await placer.remove_all()
         engine.close()
         if left:
-            context.say(f"left on the swarm: {left}; `runner clean` removes what is left")
-        else:
+            advice = "" if placer.is_emptied else "; `runner clean` removes what is left"
+            context.say(f"left on the swarm: {left}{advice}")
+        if placer.is_emptied:
             context.guard.docker_emptied(url)
 
 
