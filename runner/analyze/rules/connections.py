@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
 from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local, is_of_service
-from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
+from runner.analyze.rules.connection_signs import Level, exhausted, fullest, increases, place, slow_to_accept
 from runner.analyze.rules.parts import title
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
@@ -72,11 +72,10 @@ def _nginx_full(stage: Stage) -> Match | None:
     refused = stage.requests.failures.get("bad_status", 0)
     if full is None or not refused:
         return None
-    name, unit, source = "Nginx's client connections", "connections", "half of its limit"
     return exhausted(
         f"Nginx had {full.used:,.0f} client connections and needs as many to the app, but may have only "
         f"{full.limit:,.0f} in total; {refused:,} requests were refused",
-        (Evidence(name, full.used, unit, full.limit / 2, source),),
+        (_nginx_evidence(full),),
         "raise Nginx's worker_connections (proxy.connections)",
     )
 
@@ -89,7 +88,7 @@ def _files(stage: Stage) -> Match | None:
     return exhausted(
         f"{title(stage, full.scope)} had {full.used:,.0f} of at most {full.limit:,.0f} files open, "
         "so it could not accept another connection",
-        (Evidence(f"open files of {full.scope}", full.used, "files", FILES_FULL * full.limit, _FILES),),
+        (_files_evidence(full),),
         "raise its limit of open files (ulimit -n, LimitNOFILE), or close connections sooner",
     )
 
@@ -105,7 +104,7 @@ def _no_upstream_ports(stage: Stage) -> Match | None:
     return exhausted(
         f"connections from {place(full.scope)} to one destination used {full.used:,.0f} of "
         f"{full.limit:,.0f} local ports, and {refused:,} requests were refused",
-        (Evidence("peak of ports in use", full.used, "ports", PORTS_FULL * full.limit, _PORTS),),
+        (_ports_evidence(full, PORTS_FULL * full.limit),),
         "keep the proxy's connections to the app (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
     )
 
@@ -152,7 +151,7 @@ def _no_ports(stage: Stage) -> Match | None:
     own = [ports for ports in counters(stage, "ports.in_use") if _is_of_generator(stage, ports)]
     if ports := fullest(own or counters(stage, "ports.in_use", "net:host")):
         summary += f"; there are {ports.limit:,.0f}"
-        evidence += (Evidence("peak of ports in use", ports.used, "ports", ports.limit, _PORTS),)
+        evidence += (_ports_evidence(ports, ports.limit),)
     return exhausted(
         summary,
         evidence,
@@ -194,6 +193,33 @@ def _syns(stage: Stage) -> Match | None:
         "look for a full accept queue or a firewall on the path, or use keep-alive connections",
         Confidence.LIKELY if repeated <= _own_repeats(stage) else Confidence.HINT,
     )
+
+
+def _nginx_evidence(full: Level) -> Evidence:
+    name, source = "Nginx's client connections", "half of its limit"
+    return Evidence(name, full.used, "connections", full.limit / 2, source)
+
+
+def _files_evidence(full: Level) -> Evidence:
+    return Evidence(f"open files of {full.scope}", full.used, "files", FILES_FULL * full.limit, _FILES)
+
+
+def _ports_evidence(full: Level, bound: float) -> Evidence:
+    return Evidence("peak of ports in use", full.used, "ports", bound, _PORTS)
+
+
+def levels_of_resources(stage: Stage) -> Iterator[Evidence]:
+    """Yield what the proxy, each process and each network had in use of what they may use, full or not."""
+    for counter in stage.counters:
+        level = fullest([counter])
+        if level is None:
+            continue
+        if counter.name == "nginx.active":
+            yield _nginx_evidence(level)
+        elif counter.name == "fds.open":
+            yield _files_evidence(level)
+    if ports := fullest(counters(stage, "ports.in_use")):
+        yield _ports_evidence(ports, PORTS_FULL * ports.limit)
 
 
 def _own_repeats(stage: Stage) -> float:

@@ -90,10 +90,8 @@ class _Device(NamedTuple):
 def _judge(stage: Stage, cores: int | None) -> Judgement:
     """Match if a part of the system mostly waited for I/O; a busy disk alone may be someone else's."""
     del cores
-    device = max(_devices(stage), key=lambda it: it.busy, default=None)
-    part = max(
-        _parts(stage, device), key=lambda it: (it.is_at_limit, it.waited or 0.0, it.moved), default=None
-    )
+    device = _busiest(stage)
+    part = max(_parts(stage, device), key=_need, default=None)
     if part is None or (part.waited is None and device is None):
         return None
     is_full = (device is not None and device.busy >= DEVICE_FULL) or _pressure(stage) >= PRESSURE
@@ -113,6 +111,23 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             word(role) if is_service(role) else UNSET,
         )
     )
+
+
+def disk_signs(stage: Stage) -> Iterator[Evidence]:
+    """Yield how long each part waited for the disk, what it did of its limit, and how busy the device was."""
+    device = _busiest(stage)
+    for part in _parts(stage, device):
+        yield from _part_evidence(part)
+    yield from _host_evidence(stage, device)
+
+
+def _busiest(stage: Stage) -> _Device | None:
+    return max(_devices(stage), key=lambda it: it.busy, default=None)
+
+
+def _need(part: _Part) -> tuple[bool, float, float]:
+    """Return how much a part needs the disk, for comparing parts."""
+    return part.is_at_limit, part.waited or 0.0, part.moved
 
 
 def _summary(part: _Part, device: _Device | None) -> str:

@@ -5,6 +5,7 @@ The specification may give credentials for that; without any, nothing is known a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,10 +70,21 @@ def full_service(stage: Stage) -> FullService | None:
             return FullService(service, (counter_evidence(refused, f"connections that {service} refused"),))
         used = _of(stage, _CONNECTIONS, service)
         if used and used.limit and (used.peak or 0.0) >= _FULL * used.limit:
-            name = f"peak of connections of {service}"
-            level = Evidence(name, used.peak or 0.0, "connections", used.limit, _OWN_LIMIT)
-            return FullService(service, (level,))
+            return FullService(service, (_level(service, used),))
     return None
+
+
+def levels_of_services(stage: Stage) -> Iterator[Evidence]:
+    """Yield each service's peak of connections against its own limit, whether or not it was reached."""
+    for service in observed(stage):
+        used = _of(stage, _CONNECTIONS, service)
+        if used and used.limit:
+            yield _level(service, used)
+
+
+def _level(service: str, used: CounterReading) -> Evidence:
+    name = f"peak of connections of {service}"
+    return Evidence(name, used.peak or 0.0, "connections", used.limit, _OWN_LIMIT)
 
 
 def _of(stage: Stage, names: tuple[str, ...], service: str) -> CounterReading | None:

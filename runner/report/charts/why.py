@@ -5,29 +5,44 @@ Where another chart of the report shows it already, such as the CPU of each node
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from runner.core.codes import Limit
 from runner.core.results import Results
 from runner.report.charts.chart import Chart
-from runner.report.charts.why_counts import drops, failures, memory
+from runner.report.charts.why_counts import drops, failures, generator, memory
 from runner.report.charts.why_cpu import cpu
+from runner.report.charts.why_quota import quota
 from runner.report.charts.why_rates import latency, queue
+from runner.report.charts.why_signs import disk, used_up
 from runner.report.charts.why_stages import WhyStages, why_stages
+from runner.report.charts.why_waits import waits
 from runner.report.headline import headline
 
+_Draw: TypeAlias = Callable[[WhyStages], Chart | None]
 WHY: Final = "why"
 CPU_LIMITS: Final = frozenset(
     {Limit.HOST_CPU, Limit.APP_CPU, Limit.APP_QUOTA, Limit.PROXY_CPU, Limit.FORWARDER, Limit.SERVICE}
 )
-_DRAW: Final = {
-    Limit.CONNECTION: drops,
-    Limit.ERROR: failures,
-    Limit.MEMORY: memory,
-    Limit.WITHIN_CAPACITY: latency,
-    **dict.fromkeys(CPU_LIMITS, cpu),
+_DRAW: Final[Mapping[Limit, Sequence[_Draw]]] = {
+    Limit.WITHIN_CAPACITY: (latency,),
+    Limit.GENERATOR: (generator, queue),
+    Limit.HOST_CPU: (cpu,),
+    Limit.APP_CPU: (cpu,),
+    Limit.APP_QUOTA: (quota, cpu),
+    Limit.PROXY_CPU: (cpu,),
+    Limit.FORWARDER: (cpu,),
+    Limit.CONNECTION: (used_up, drops, queue),
+    Limit.APP_CONCURRENCY: (waits, queue),
+    Limit.ERROR: (failures, queue),
+    Limit.MEMORY: (memory, queue),
+    Limit.SERVICE: (quota, cpu),
+    Limit.POOL: (waits, queue),
+    Limit.IO: (disk, queue),
+    Limit.UNDETERMINED: (queue,),
 }
+"""Every limit to what draws its cause; the first that has the numbers does."""
 
 
 def why(results: Results) -> Chart | None:
@@ -35,14 +50,11 @@ def why(results: Results) -> Chart | None:
     if len(results.configurations) > 1:
         return None
     stages = why_stages(results)
-    if stages is None or _of_nodes(stages) or stages.limited.level_ramp is not None:
+    if stages is None or stages.limited.level_ramp is not None:
         return None
-    drawn = _DRAW.get(stages.limit, queue)(stages)
-    return drawn if drawn or stages.limit in {Limit.WITHIN_CAPACITY, *CPU_LIMITS} else queue(stages)
-
-
-def _of_nodes(stages: WhyStages) -> bool:
-    return bool(stages.limited.nodes) and stages.limit in CPU_LIMITS
+    of_nodes = bool(stages.limited.nodes) and stages.limit in CPU_LIMITS
+    makers = [draw for draw in _DRAW[stages.limit] if not (of_nodes and draw is cpu)]
+    return next((drawn for draw in makers if (drawn := draw(stages)) is not None), None)
 
 
 def picture_of(results: Results, names: Collection[str]) -> str:
@@ -51,6 +63,6 @@ def picture_of(results: Results, names: Collection[str]) -> str:
     is_cpu = limited is not None and limited.verdict.code in CPU_LIMITS
     preferred = [WHY, "capacity" if results.scaling else "", "configurations", "capacity"]
     if limited is not None and limited.nodes and is_cpu:
-        preferred.insert(0, "cpu-nodes")
+        preferred.insert(1, "cpu-nodes")
     preferred += ["ramps", "cpu" if is_cpu else "over-time", "over-time", "throughput"]
     return next((name for name in preferred if name in names), "")

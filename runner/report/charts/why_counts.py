@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.analyze.rules.parts import HOST_FULL
 from runner.core.codes import Role
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.cpu import role_colours
 from runner.report.charts.measured import MeasuredStage, Panels
+from runner.report.charts.why_cpu import cpu
+from runner.report.charts.why_panels import CausePanel, stacked_panels
+from runner.report.charts.why_signs import service_connections
 from runner.report.charts.why_stages import WhyStages
 from runner.report.metric_text import levels, role_name
 
@@ -36,7 +40,29 @@ def failures(stages: WhyStages) -> Chart | None:
     )
     title = f"At {levels(stage)}, {lost} of the requests failed or were dropped"
     spec = _stacked(stages, rows, "share", "% of the requests due", chart.series_colours(_series(rows)))
-    return Chart("why", title, "Failed and dropped requests by kind, in % of those due", spec)
+    words = "Failed and dropped requests by kind, in % of those due"
+    if full := service_connections(stages):
+        scales = {"x": "independent", "color": "independent", "size": "independent"}
+        resolve = {"scale": scales, "legend": {"color": "independent"}}
+        spec = {"vconcat": [spec, stacked_panels(stages, [full])], "spacing": 14, "resolve": resolve}
+        title = f"{title}; {_fullness(stages, full)}"
+        words = f"{words}; below: connections of the service, dashed: its own limit"
+    return Chart("why", title, words, spec)
+
+
+def generator(stages: WhyStages) -> Chart | None:
+    """Return the CPU of a full machine that sent the load, else what was not sent; None without either."""
+    cores = stages.host_cores
+    system = stages.limited.cpu_cores.get(Role.SYSTEM)
+    if cores and system and system.avg >= HOST_FULL * cores:
+        return cpu(stages)
+    return failures(stages)
+
+
+def _fullness(stages: WhyStages, full: CausePanel) -> str:
+    level = next(item for item in stages.evidence if item.name in full.main)
+    most = number_format.count(level.threshold)
+    return f"{level.name}: {number_format.count(level.value)} of at most {most}"
 
 
 def _failures(measured: MeasuredStage) -> list[Row]:
@@ -85,10 +111,19 @@ def memory(stages: WhyStages) -> Chart | None:
         return None
     spec = _stacked(stages, rows, "mib", "Memory (MiB)", role_colours(_series(rows)))
     bounds = [item.threshold for item in stages.evidence if item.unit == "MiB" and item.threshold]
+    bounds = bounds or _memory_limit(stages)
     rule = {"mark": {"type": "rule", "strokeDash": [6, 4], "color": chart.RED}}
     spec["layer"] += [{**rule, "encoding": {"y": {"datum": bound}}} for bound in bounds[:1]]
     dashed = "; dashed: the limit" if bounds else ""
     return Chart("why", stages.statement(), f"Peak memory by role{dashed}", spec)
+
+
+def _memory_limit(stages: WhyStages) -> list[float]:
+    """Return the limit of the part that was killed for lack of memory, all replicas together."""
+    service = stages.services.get(stages.limited.verdict.service or "")
+    limits = service.limits if service else stages.app_limits
+    replicas = service.replicas if service else stages.limited.replicas
+    return [limits.memory_mib * max(replicas, 1)] if limits and limits.memory_mib else []
 
 
 def memory_rows(measured: MeasuredStage) -> list[Row]:

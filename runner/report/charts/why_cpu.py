@@ -16,6 +16,8 @@ from runner.report.limit_phrases import limiting_role
 from runner.report.metric_text import role_name
 
 _HOST: Final = "host total"
+_HOST_CPU: Final = "host CPU"
+"""Its name in evidence."""
 _THREAD: Final = "busiest thread"
 _BROWN: Final = "#A6761D"
 """A colour that no role has."""
@@ -32,7 +34,12 @@ _WEIGHTS: Final[Spec] = {"domain": [False, True], "range": [1.5, 4]}
 def cpu(stages: WhyStages) -> Chart | None:
     """Return a line for each role over the rate; of a single rate, a bar for each; None without CPU."""
     role = limiting_role(stages.limited)
-    rows = [row for measured in stages.stages for row in _rows(measured.stage, role)]
+    outside = _program_that_limits(stages.limited)
+    rows = [
+        row
+        for measured in stages.stages
+        for row in (*_rows(measured.stage, "" if outside else role), *_programs(measured.stage, outside))
+    ]
     names = [name for name in dict.fromkeys(str(row["series"]) for row in rows) if _is_used(rows, name)]
     rows = [row for row in rows if row["series"] in names]
     if not rows:
@@ -48,6 +55,13 @@ def cpu(stages: WhyStages) -> Chart | None:
     )
 
 
+def _program_that_limits(stage: Stage) -> str:
+    """Return the name of the program outside the experiment that the verdict is about; empty without one."""
+    service = stage.verdict.service or ""
+    known = {program.name for program in stage.programs if program.serves}
+    return service if service in known and not stage.cpu_cores.get(service) else ""
+
+
 def _rows(stage: Stage, role: str) -> Iterator[Row]:
     for name, usage in stage.cpu_cores.items():
         if usage:
@@ -57,6 +71,17 @@ def _rows(stage: Stage, role: str) -> Iterator[Row]:
     thread, used = _busiest_thread(stage, role), stage.cpu_cores.get(role)
     if thread and used and used.avg > _APART * thread:
         yield {"level": level_of(stage), "series": _THREAD, "cores": thread, "main": True}
+
+
+def _programs(stage: Stage, named: str) -> Iterator[Row]:
+    """Yield the CPU, and that of the busiest thread, of the program outside the experiment that limits."""
+    for program in stage.programs:
+        if program.serves and program.name == named:
+            level = level_of(stage)
+            yield {"level": level, "series": program.name, "cores": program.cores, "main": True}
+            thread = program.busiest_thread
+            if thread and program.cores > _APART * thread:
+                yield {"level": level, "series": _THREAD, "cores": thread, "main": True}
 
 
 def _busiest_thread(stage: Stage, role: str) -> float | None:
@@ -80,9 +105,10 @@ def _bound(stages: WhyStages) -> tuple[float, str] | None:
     if stages.limit is Limit.APP_QUOTA and limits and limits.cpus:
         quota = limits.cpus * max(stages.limited.replicas, 1)
         return quota, f"the app’s quota, {number_format.cores(quota)} cores"
-    if stages.limit is Limit.HOST_CPU and stages.host_cores:
-        return stages.host_cores, f"the host’s {number_format.plural(stages.host_cores, 'core')}"
     bounds = [item for item in stages.evidence if item.unit == "cores" and item.threshold is not None]
+    is_of_host = stages.limit in {Limit.HOST_CPU, Limit.GENERATOR} or (bounds and bounds[0].name == _HOST_CPU)
+    if stages.host_cores and is_of_host:
+        return stages.host_cores, f"the host’s {number_format.plural(stages.host_cores, 'core')}"
     if bounds and bounds[0].threshold is not None:
         return bounds[0].threshold, f"bound of the verdict, {number_format.cores(bounds[0].threshold)} cores"
     return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Validity
 from runner.core.findings import Evidence
 from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
-from runner.core.system_facts import LimitFacts
+from runner.core.system_facts import LimitFacts, ServiceFacts
 from runner.report.charts import chart
 from runner.report.charts.chart import Spec
 from runner.report.charts.measured import MeasuredStage
@@ -28,6 +28,7 @@ class WhyStages:
         stages: Those with numbers, the lowest level first; `limited` is among them if its level is constant.
         host_cores: None where it is not known, and on several machines.
         app_limits: What one container of the app may use; None without limits.
+        services: Name of each service of the system to what it is.
     """
 
     limit: Limit
@@ -35,6 +36,7 @@ class WhyStages:
     stages: tuple[MeasuredStage, ...]
     host_cores: int | None
     app_limits: LimitFacts | None
+    services: Mapping[str, ServiceFacts] = field(default_factory=dict)
 
     @property
     def has_several_levels(self) -> bool:
@@ -61,7 +63,7 @@ class WhyStages:
             return f"At {at}: {self.limit}"
         first = self.evidence[0]
         bound = "" if first.threshold is None else f"; the bound is {_figure(first, first.threshold)}"
-        return f"{first.name[:1].upper()}{first.name[1:]} at {at}: {_figure(first, first.value)}{bound}"
+        return f"At {at}, {first.name}: {_figure(first, first.value)}{bound}"
 
 
 def why_stages(results: Results) -> WhyStages | None:
@@ -73,8 +75,11 @@ def why_stages(results: Results) -> WhyStages | None:
         if any(stage is head.limited or stage == head.limited for stage in configuration.stages):
             stages = sorted(_drawable(configuration, head.limited), key=lambda one: level_of(one.stage))
             cores = None if head.limited.nodes else results.cpu_count
-            limits = configuration.topology.limits
-            return WhyStages(head.limited.verdict.code, head.limited, tuple(stages), cores, limits)
+            system = configuration.topology
+            return WhyStages(
+                *(head.limited.verdict.code, head.limited, tuple(stages), cores),
+                *(system.limits, system.services or {}),
+            )
     return None
 
 
