@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-from runner.archive.unpack import read_archive
 from runner.core.errors import ArchiveDamaged, StoredRunError
 from runner.core.results import Results
 from runner.store.results_file import parse_results, read_results
-from runner.store.run_folder import RESULTS
+from runner.store.run_names import RESULTS
 
 _ZIP: Final = b"PK\x03\x04"
 
@@ -23,6 +22,8 @@ def read_results_of(path: Path) -> Results:
     """
     if not is_archive(path):
         return read_results(path)
+    from runner.archive.unpack import read_archive  # noqa: PLC0415  (folders need none of it)
+
     files = read_archive(path).files
     if RESULTS not in files:
         raise ArchiveDamaged(f"{path}: {RESULTS} is missing")

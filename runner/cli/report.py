@@ -13,22 +13,33 @@ from runner.cli.output import answer_path, put, say
 from runner.core.errors import LoadproofError, StoredRunError, UsageError
 from runner.core.facts import TrialFacts
 from runner.core.results import Results
+from runner.store.run_names import CHARTS
 
 
 def _markdown(results: Results, run: Path) -> str:
     """Return the report with the charts that are in the run's folder or archive."""
-    from runner.archive.results_from import is_archive
-    from runner.archive.unpack import read_archive
-    from runner.report.charts.render import charts
     from runner.report.markdown import render_markdown
 
-    archived = read_archive(run).files if is_archive(run) else {}
+    drawn = _drawn(run)
+    if not drawn:
+        return render_markdown(results)
+    from runner.report.charts.render import charts
+
     pictures = {
-        chart.name: (chart.alt,)
-        for chart in charts(results)
-        if (name := f"charts/{chart.name}-light.svg") in archived or (run / name).exists()
+        chart.name: (chart.alt,) for chart in charts(results) if f"{CHARTS}/{chart.name}-light.svg" in drawn
     }
     return render_markdown(results, pictures=pictures)
+
+
+def _drawn(run: Path) -> set[str]:
+    """Return the paths of the charts that a run has."""
+    from runner.archive.results_from import is_archive
+
+    if is_archive(run):
+        from runner.archive.unpack import read_archive
+
+        return {name for name in read_archive(run).files if name.startswith(f"{CHARTS}/")}
+    return {f"{CHARTS}/{file.name}" for file in (run / CHARTS).glob("*.svg")}
 
 
 def _page(results: Results, run: Path) -> str:

@@ -12,8 +12,8 @@ from runner.experiment.base_model import refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.compose import ComposeFile, ComposeRole, ComposeService, ComposeTarget, role_conflicts
 from runner.experiment.fields import FixedUrlPath
-from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.quantities import MINUTE, Time
+from runner.experiment.service_addresses import KnownServices
 from runner.experiment.services import WatchedServices
 
 

@@ -7,8 +7,7 @@ from pydantic import Field, model_validator
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.fields import FixedUrlPath, Text, Whole
-from runner.experiment.hook_addresses import KnownServices
-from runner.experiment.service_addresses import service_conflicts
+from runner.experiment.service_addresses import KnownServices, service_conflicts
 from runner.experiment.services import WatchedServices
 from runner.experiment.url import HttpUrl, host_of, is_loopback, literal
 

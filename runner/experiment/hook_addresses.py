@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from runner.experiment.base_model import Conflict
 from runner.experiment.hooks import Hook, HookRequest
-from runner.experiment.service_addresses import PARTS, REFERENCE, Addresses, reference_problem
+from runner.experiment.service_addresses import PARTS, REFERENCE, Addresses, KnownServices, reference_problem
 from runner.experiment.services import Service, Watched
 from runner.experiment.suggestions import did_you_mean, join_words
 
@@ -20,20 +20,6 @@ _TEXTS: Final = ("path", "query", "headers", "body", "json_body", "form")
 """The fields of a request in which values can stand; in multipart, it is the values of the parts."""
 _Replace: TypeAlias = Callable[[str, str], str | None]
 """Returns what replaces a reference to a part of a service; None to leave it as it is."""
-
-
-class KnownServices(NamedTuple):
-    """The services whose addresses hooks can insert.
-
-    Attributes:
-        started: Those of the system; None where only the stack knows them.
-        watched: Those that run on this host already.
-        on_host: Whether the parts of the system are in this host's network namespace.
-    """
-
-    started: Mapping[str, Service] | None
-    watched: Mapping[str, Watched]
-    on_host: bool
 
 
 def with_addresses(hook: Hook, addresses: Addresses) -> Hook:

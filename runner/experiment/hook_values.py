@@ -6,13 +6,13 @@ from typing import Any
 from runner.core import template
 from runner.experiment.base_model import Conflict, conflict_if
 from runner.experiment.hook_addresses import (
-    KnownServices,
     address_conflicts,
     texts,
     without_addresses,
     without_references,
 )
 from runner.experiment.hooks import Hook, Hooks, Phase, placed
+from runner.experiment.service_addresses import KnownServices
 from runner.experiment.suggestions import did_you_mean, join_words
 from runner.experiment.variable import Variable
 from runner.experiment.variables import hook_problems

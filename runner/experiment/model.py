@@ -5,7 +5,7 @@ Field names are the keys of the YAML file. Parsed times are seconds and parsed s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, ModelWrapValidatorHandler, Tag, ValidationInfo, model_validator
 
@@ -18,8 +18,6 @@ from runner.experiment.expect import Expect
 from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
-from runner.experiment.hook_values import conflicts, extracted_names, used_names
-from runner.experiment.hooks import Hooks
 from runner.experiment.load_nodes import load_node_conflicts, metrics_of_one_machine
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
@@ -33,6 +31,11 @@ from runner.experiment.topology import Topology
 from runner.experiment.traffic import Load
 from runner.experiment.url import host_of, is_loopback, literal
 from runner.experiment.variables import ReadRows, extracting, used
+
+if TYPE_CHECKING:
+    from runner.experiment.hooks import Hooks as _Hooks
+else:  # the program starts faster without these models and what checks them
+    _Hooks = Annotated[Any, WhenUsed("runner.experiment.hooks", "Hooks")]
 
 __all__ = [
     "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
@@ -116,7 +119,7 @@ class Configuration(SpecModel):
     thresholds: tuple[Annotated[Threshold, WhenUsed()], ...] = Field(
         (), max_length=100, description="Checked against every stage; exit code 99 when one fails."
     )
-    hooks: Annotated[Hooks, WhenUsed()] | None = Field(
+    hooks: _Hooks | None = Field(
         None, description="Commands and requests before and after the load, such as to fill a database."
     )
 
@@ -125,6 +128,10 @@ class Configuration(SpecModel):
     def _with_extracted_names(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Validate while the load may use the names that hooks extract."""
         hooks = data.get("hooks") if isinstance(data, dict) else getattr(data, "hooks", None)
+        if not hooks:
+            return handler(data)
+        from runner.experiment.hook_values import extracted_names  # noqa: PLC0415  (only for hooks)
+
         with extracting(extracted_names(hooks)):
             return handler(data)
 
@@ -148,11 +155,27 @@ class Configuration(SpecModel):
             *self._unknown_services(),
             *self._closed_model_conflicts(),
             *self._unmeasured_by_k6(),
-            *conflicts(
-                self.hooks, self.load.variables, self.topology.part_names, self.topology.known_services
-            ),
+            *self._hook_conflicts(),
         )
         return self
+
+    def _hook_conflicts(self) -> Iterator[Conflict | None]:
+        """Yield what is wrong with the hooks."""
+        if self.hooks is not None:
+            from runner.experiment.hook_values import conflicts  # noqa: PLC0415  (only for hooks)
+
+            system = self.topology
+            yield from conflicts(self.hooks, self.load.variables, system.part_names, system.known_services)
+
+    @property
+    def used_names(self) -> set[str]:
+        """The names of the variables that requests and hooks insert."""
+        names = set(used(self.load.parts))
+        if self.hooks is not None:
+            from runner.experiment.hook_values import used_names  # noqa: PLC0415  (only for hooks)
+
+            names |= used_names(self.hooks)
+        return names
 
     def _closed_model_conflicts(self) -> Iterator[Conflict | None]:
         """Yield what a configuration with users cannot have."""
@@ -336,9 +359,7 @@ class Experiment(SpecModel):
 
     def _unused_variables(self) -> Iterator[Conflict]:
         """Yield a conflict for each variable that no configuration uses; shared ones may be for some only."""
-        needed = {
-            name for one in self.configurations for name in used(one.load.parts) | used_names(one.hooks)
-        }
+        needed = {name for one in self.configurations for name in one.used_names}
         for index, configuration in enumerate(self.configurations):
             for name in configuration.load.variables.keys() - needed:
                 at = ("configurations", index, "load", "variables", name)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from runner.experiment.app import App
 from runner.experiment.base_model import Conflict, conflict_if
@@ -19,6 +19,20 @@ PARTS: Final = ("host", "port")
 
 Addresses: TypeAlias = Mapping[str, tuple[str, int | None]]
 """Service to the host and the port under which another part reaches it."""
+
+
+class KnownServices(NamedTuple):
+    """The services whose addresses hooks can insert.
+
+    Attributes:
+        started: Those of the system; None where only the stack knows them.
+        watched: Those that run on this host already.
+        on_host: Whether the parts of the system are in this host's network namespace.
+    """
+
+    started: Mapping[str, Service] | None
+    watched: Mapping[str, Watched]
+    on_host: bool
 
 
 def fill_addresses(text: str, addresses: Addresses) -> str:

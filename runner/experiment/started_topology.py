@@ -12,8 +12,8 @@ from runner.experiment.app import App, Proxy, Replicas
 from runner.experiment.base_model import WhenUsed, conflict_if, refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.fields import Processors
-from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.service_addresses import (
+    KnownServices,
     docker_conflicts,
     host_port_conflicts,
     process_conflicts,

@@ -13,8 +13,8 @@ from runner.experiment import app as checks
 from runner.experiment.base_model import Conflict, WhenUsed, conflict_if, invalid_value, refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.fields import Text
-from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.service_addresses import (
+    KnownServices,
     docker_conflicts,
     host_port_conflicts,
     service_conflicts,

@@ -32,7 +32,7 @@ from runner.report import (
     scenario_tables,
     tables,
 )
-from runner.report.charts.why import WHY
+from runner.report.charts import WHY
 from runner.report.counter_experiments import counter_experiments
 from runner.report.final_paragraphs import final
 from runner.report.headline import headline

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from runner.core.codes import Limit
 from runner.core.results import Results
+from runner.report.charts import WHY
 from runner.report.charts.chart import Chart
 from runner.report.charts.why_counts import drops, failures, generator, memory
 from runner.report.charts.why_cpu import cpu
@@ -21,7 +22,6 @@ from runner.report.charts.why_waits import waits
 from runner.report.headline import headline
 
 _Draw: TypeAlias = Callable[[WhyStages], Chart | None]
-WHY: Final = "why"
 CPU_LIMITS: Final = frozenset(
     {Limit.HOST_CPU, Limit.APP_CPU, Limit.APP_QUOTA, Limit.PROXY_CPU, Limit.FORWARDER, Limit.SERVICE}
 )
