@@ -7,6 +7,7 @@ last one in time is used instead; `observer_lateness` says how late the samples 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
@@ -16,6 +17,8 @@ from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.observed_results import ThrottlingShare, Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
 
+_LATE_S: Final = 0.1
+"""By how much a sample may be late and still show the second for whose end it was planned."""
 _SLACK_S: Final = 1e-3
 
 LATE_S: Final[Seconds] = 0.25
@@ -55,6 +58,19 @@ def memory_over_time(
     """Return for every role when in the measured window it used how many MiB, in order of time."""
     roles = dict.fromkeys(subject.role for subject in observed.subjects if subject.kind != "system")
     return {role: _memory_over_time(observed, _names(observed.subjects, role), window_s) for role in roles}
+
+
+def memory_by_second(observed: ObservedFacts, window_s: Seconds) -> dict[int, dict[RoleName, float]]:
+    """Return for each second of the window, from 0, the MiB that every role was last seen to use in it.
+
+    A sample that is planned for the end of a second and taken a little later belongs to that second.
+    """
+    seconds: dict[int, dict[RoleName, float]] = {}
+    for role, series in memory_over_time(observed, window_s).items():
+        for t_s, mib in series:
+            if _LATE_S < t_s <= window_s + _LATE_S:
+                seconds.setdefault(math.ceil(t_s - _LATE_S) - 1, {})[role] = round(mib, 2)
+    return seconds
 
 
 def cores_between(

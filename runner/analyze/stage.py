@@ -23,6 +23,7 @@ from runner.analyze.resource_usage import (
     cpu_by_role,
     cpu_of,
     memory_by_role,
+    memory_by_second,
     throttling_by_subject,
 )
 from runner.analyze.runs import all_runs
@@ -269,10 +270,13 @@ def _cpu_per_response(cpu: Mapping[str, Usage | None], actual_rps: float | None)
 
 def _timeseries(load: LoadFacts | None, observed: ObservedFacts, window_s: Seconds) -> tuple[Moment, ...]:
     seconds = load.seconds if load else ()
-    return tuple(_moment(second, observed) for second in seconds if second.index < window_s)
+    memory = memory_by_second(observed, window_s)
+    return tuple(_moment(second, observed, memory) for second in seconds if second.index < window_s)
 
 
-def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
+def _moment(
+    second: LoadSecond, observed: ObservedFacts, memory: Mapping[int, dict[RoleName, float]]
+) -> Moment:
     return Moment(
         t_s=float(second.index + 1),
         rps=second.completed,
@@ -282,6 +286,7 @@ def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
         cpu_app=_cores(observed, Role.APP, second.index),
         cpu_system=_cores(observed, Role.SYSTEM, second.index),
         users=sum(runs.in_flight for runs in second.scenarios.values()) if second.scenarios else UNSET,
+        memory_mib=memory.get(second.index, UNSET),
     )
 
 

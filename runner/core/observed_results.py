@@ -109,6 +109,8 @@ class Moment(Struct, frozen=True):
         p95_ms: 95th percentile of the response time.
         errors: Requests that failed or were dropped.
         users: Of scenarios: users under way at the end of the second; absent without scenarios.
+        memory_mib: Resident memory by role, last seen in the second; absent in the warm-up and where it was
+            not measured.
     """
 
     t_s: Number
@@ -119,6 +121,7 @@ class Moment(Struct, frozen=True):
     cpu_app: Number | None = None
     cpu_system: Number | None = None
     users: Count | UnsetType = UNSET
+    memory_mib: dict[Role, Number] | UnsetType = UNSET
 
 
 class SpacingError(Struct, frozen=True):

@@ -1,14 +1,27 @@
-"""Memory of each stage by role."""
+"""Memory by role: of each stage, and over time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec import UNSET
+
+from runner.core.codes import Role
 from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
-from runner.report.charts.chart import Chart
+from runner.report.charts.chart import Chart, Row
 from runner.report.charts.cpu import role_colours
 from runner.report.charts.measured import Panels, measured_stages, several_configurations
+from runner.report.charts.over_time import Band, bands_of, time_panel
 from runner.report.charts.why_counts import memory_rows
+from runner.report.metric_text import role_name
+
+_HEIGHT: Final = 200
+_GROWN: Final = 0.1
+"""Share by which a part's memory must grow to be named; less is the noise of most run times."""
+_NO_PARTS: Final = frozenset({Role.SYSTEM.value, Role.OTHER.value, Role.RUNNER.value, Role.DAEMON.value})
 
 
 def memory_by_role(results: Results) -> Chart | None:
@@ -39,3 +52,41 @@ def memory_by_role(results: Results) -> Chart | None:
     title = f"Most memory: {largest['series']}, {mib} MiB at {at}"
     spec = panels.arrange(rows, {"layer": [bars]})
     return Chart("memory", title, "Peak resident memory by role", spec)
+
+
+def memory_over_time(results: Results) -> Chart | None:
+    """Return the memory of each part second by second; None where no results have it."""
+    measured = [one for one in measured_stages(results) if one.stage.timeseries]
+    bands = bands_of(measured)
+    rows = [row for band in bands for row in _seconds(band)]
+    if not rows:
+        return None
+    colours = role_colours(str(row["series"]) for row in rows)
+    spec = time_panel(bands, rows, chart.quantitative("mib", "Memory (MiB)"), colours, _HEIGHT)
+    return Chart("memory-over-time", _growth(rows), "Resident memory by part, each second", spec)
+
+
+def _seconds(band: Band) -> Iterator[Row]:
+    for moment in band.moments:
+        for role, mib in ({} if moment.memory_mib is UNSET else moment.memory_mib).items():
+            if role not in _NO_PARTS:
+                s = round(band.origin + moment.t_s, 3)
+                series = role_name(role)
+                yield {"s": s, "t": moment.t_s, "stage": band.place, "series": series, "mib": mib}
+
+
+def _growth(rows: Sequence[Row]) -> str:
+    """Name the part whose memory grew most over the run, or the one that used most where none grew."""
+    series: dict[str, list[float]] = {}
+    for row in rows:
+        series.setdefault(str(row["series"]), []).append(float(row["mib"] or 0))
+    grown = {name: mib[-1] - mib[0] for name, mib in series.items()}
+    name = max(grown, key=lambda one: grown[one])
+    first, last = series[name][0], series[name][-1]
+    if last - first >= _GROWN * first and last - first >= 1:
+        figures = f"{number_format.micros(first)} to {number_format.micros(last)} MiB"
+        return f"Memory over the run: {name} grew most, from {figures}"
+    most = max(series, key=lambda one: max(series[one]))
+    used = number_format.micros(max(series[most]))
+    grew = f"no part grew by more than {number_format.share(_GROWN)}"
+    return f"Memory over the run: {grew}; {most} used most, {used} MiB"

@@ -18,12 +18,14 @@ from runner.report.exact_numbers import exact
 _PAUSE_S: Final = 2.0
 _MOST_DOTTED: Final = 300
 """Seconds of a run up to which each panel has a dot for each of them."""
+_TIME: Final = "Seconds of load, with shortened pauses"
+_TICKS: Final = {"tickMinStep": 1}
 _CHARACTER_WIDTH: Final = 6.0
 """Pixels, of the names above the stages."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Band:
+class Band:
     """The place of one stage on the time axis, in seconds: warm-up from `begins`, window from `origin`.
 
     Attributes:
@@ -78,7 +80,7 @@ class _Panel:
 def over_time(results: Results) -> Chart | None:
     """Return rate, latency and CPU in use above each other, with a band for each stage."""
     stages = [measured for measured in measured_stages(results) if measured.stage.timeseries]
-    bands = _bands(stages)
+    bands = bands_of(stages)
     if not bands:
         return None
     p95_axis = chart.logarithmic(moment.p95_ms for band in bands for moment in band.moments)
@@ -107,10 +109,10 @@ def over_time(results: Results) -> Chart | None:
     return Chart("over-time", _title(bands), subtitle, spec)
 
 
-def _bands(stages: list[MeasuredStage]) -> list[_Band]:
+def bands_of(stages: Sequence[MeasuredStage]) -> list[Band]:
     """Return the stages in the order they were run, with a pause between them."""
     several = several_configurations(stages)
-    bands: list[_Band] = []
+    bands: list[Band] = []
     begins = 0.0
     for measured in sorted(stages, key=lambda measured: measured.stage.order):
         stage = measured.stage
@@ -119,9 +121,29 @@ def _bands(stages: list[MeasuredStage]) -> list[_Band]:
         place = measured.place(several=several)
         is_alone = several and [one.configuration for one in stages].count(measured.configuration) == 1
         names = (place, *([measured.configuration] if is_alone else []), measured.label)
-        bands.append(_Band(begins, origin, ends, place, names, stage, stage.timeseries))
+        bands.append(Band(begins, origin, ends, place, names, stage, stage.timeseries))
         begins = ends + _PAUSE_S
     return bands
+
+
+def time_panel(
+    bands: Sequence[Band], rows: Sequence[Row], y: Spec, colours: dict[str, str], height: int
+) -> Spec:
+    """Return one panel with a line for each series of rows, which have ``s``, ``t`` and ``stage``."""
+    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, **_TICKS}, "title": _TIME}
+    line: Spec = {
+        "params": [chart.zoom("zoom_time")],
+        "mark": {"type": "line", "point": {"size": 14} if len(rows) <= _MOST_DOTTED else False},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": chart.colour_scale(colours),
+            "detail": {"field": "stage"},
+            "tooltip": chart.tooltip("stage", "t", "series", str(y["field"])),
+        },
+    }
+    panel = {**chart.size(height), "data": chart.values(rows), "layer": [*_shades(bands), line]}
+    return {"vconcat": [_names(bands), panel], "resolve": {"scale": {"x": "shared"}}, "spacing": 8}
 
 
 def _target(stage: Stage, t_s: float) -> float | None:
@@ -135,7 +157,7 @@ def _time_axis(field: str, end: float) -> Spec:
     return chart.quantitative(field) | {"scale": {"domain": [0, exact(end)], "nice": False}}
 
 
-def _names(bands: Sequence[_Band]) -> Spec:
+def _names(bands: Sequence[Band]) -> Spec:
     """Return the stages' names above their bands, where they fit."""
     end = bands[-1].ends
     return {
@@ -148,7 +170,7 @@ def _names(bands: Sequence[_Band]) -> Spec:
     }
 
 
-def _fitting_names(bands: Sequence[_Band]) -> Iterator[Row]:
+def _fitting_names(bands: Sequence[Band]) -> Iterator[Row]:
     end = bands[-1].ends
     for band in bands:
         width = (band.ends - band.begins) / end * chart.WIDTH
@@ -157,14 +179,14 @@ def _fitting_names(bands: Sequence[_Band]) -> Iterator[Row]:
             yield {"middle": (band.begins + band.ends) / 2, "name": name}
 
 
-def _drawn(panel: _Panel, bands: Sequence[_Band], *, last: bool, dotted: bool) -> Spec:
+def _drawn(panel: _Panel, bands: Sequence[Band], *, last: bool, dotted: bool) -> Spec:
     """Return one panel over the data of the whole chart; the last one carries the time axis.
 
     Only dots have tooltips, and of thousands a browser takes long: of a long run only one panel is `dotted`.
     """
-    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, "labels": last, "ticks": last}}
+    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, "labels": last, "ticks": last, **_TICKS}}
     if last:
-        x["title"] = "Seconds of load, with shortened pauses"
+        x["title"] = _TIME
     dot = {"size": 14, "color": panel.colour}
     line = {
         "params": [chart.zoom(f"zoom_{panel.field}")],
@@ -180,13 +202,14 @@ def _drawn(panel: _Panel, bands: Sequence[_Band], *, last: bool, dotted: bool) -
         "mark": {"type": "line", "color": chart.RED, "strokeWidth": 1.5, "interpolate": "step"},
         "encoding": {"x": x, "y": {"field": "target", "type": "quantitative"}, "detail": {"field": "stage"}},
     }
-    stages = _shade([band.row for band in bands], "to", 0.09)
-    warm_ups = _shade([band.row for band in bands if band.origin > band.begins], "origin", 0.22)
-    return {
-        "width": chart.WIDTH,
-        "height": panel.height,
-        "layer": [stages, warm_ups, *([step] if panel.target else []), line],
-    }
+    layer = [*_shades(bands), *([step] if panel.target else []), line]
+    return {"width": chart.WIDTH, "height": panel.height, "layer": layer}
+
+
+def _shades(bands: Sequence[Band]) -> list[Spec]:
+    """Return the grey behind each stage, darker behind its warm-up."""
+    warm_ups = [band.row for band in bands if band.origin > band.begins]
+    return [_shade([band.row for band in bands], "to", 0.09), _shade(warm_ups, "origin", 0.22)]
 
 
 def _shade(rows: Sequence[Row], ends: str, opacity: float) -> Spec:
@@ -195,14 +218,14 @@ def _shade(rows: Sequence[Row], ends: str, opacity: float) -> Spec:
     return {"data": chart.values(rows), "mark": mark, "encoding": {**x, "tooltip": chart.tooltip("stage")}}
 
 
-def _has_slower(band: _Band) -> bool:
+def _has_slower(band: Band) -> bool:
     """Return whether the stage's p95 is beyond that of all its seconds: slow responses came later."""
     p95 = band.stage.response_time_ms.p95
     seconds = [moment.p95_ms for moment in band.moments if moment.p95_ms]
     return bool(p95 and seconds) and (p95 or 0.0) > max(seconds)
 
 
-def _title(bands: Sequence[_Band]) -> str:
+def _title(bands: Sequence[Band]) -> str:
     """Name the slowest second of all windows."""
     seconds = [
         (moment, band) for band in bands for moment in band.moments if moment.p95_ms and moment.t_s > 0

@@ -12,7 +12,7 @@ from runner.report.charts.chart import DARK, LIGHT, Chart
 from runner.report.charts.configurations import side_by_side
 from runner.report.charts.cpu import cpu_by_role
 from runner.report.charts.distribution import distribution
-from runner.report.charts.memory import memory_by_role
+from runner.report.charts.memory import memory_by_role, memory_over_time
 from runner.report.charts.nodes import cpu_by_node
 from runner.report.charts.over_time import over_time
 from runner.report.charts.ramps import ramps
@@ -25,8 +25,8 @@ Draw: TypeAlias = Callable[[Results], Chart | None]
 
 _ID: Final = re.compile(r"\b(clip|gradient_)\d+\b")
 _CHARTS: Final = (
-    why, throughput, latency, ramps, funnels, requests, cpu_by_role, memory_by_role, cpu_by_node, over_time,
-    distribution, capacity, side_by_side,
+    why, throughput, latency, ramps, funnels, requests, cpu_by_role, memory_by_role, memory_over_time,
+    cpu_by_node, over_time, distribution, capacity, side_by_side,
 )  # fmt: skip
 
 

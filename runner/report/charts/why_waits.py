@@ -16,7 +16,7 @@ from runner.report.charts.why_stages import WhyStages, level_of
 from runner.report.metric_text import levels
 
 _OPEN: Final = "connections open"
-_USED: Final = "connections with a request under way"
+_USED: Final = "connections in use"
 _UNDER_WAY: Final = "requests under way"
 _HOST: Final = "host total"
 

@@ -25,10 +25,10 @@ _SECTIONS: Final = {
     "stages": ("throughput", "latency", "ramps", "capacity", "configurations", "distribution", "over-time"),
     "scenarios": ("scenarios",),
     "requests": ("requests",),
-    "services": ("cpu", "memory"),
+    "services": ("cpu", "memory", "memory-over-time"),
     "nodes": ("cpu-nodes",),
 }
-_WIDE: Final = frozenset({"over-time", "configurations", "requests", "scenarios"})
+_WIDE: Final = frozenset({"over-time", "memory-over-time", "configurations", "requests", "scenarios"})
 """Charts that take the whole width."""
 _SERVICES: Final[Sequence[tuple[str, _Table]]] = (
     ("Average CPU by component (cores)", tables.cpu_by_role),

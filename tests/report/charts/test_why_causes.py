@@ -70,7 +70,7 @@ def test_a_pool_in_use_is_drawn_against_its_size_and_beside_the_requests_that_wa
         "At 10,000 RPS, 98 % of the app’s 5 connections to db were in use while 120 requests were under way: "
         "the others waited for one"
     )
-    assert values(chart, 0) == {"connections with a request under way": 4.9, "connections open": 5.0}
+    assert values(chart, 0) == {"connections in use": 4.9, "connections open": 5.0}
     assert values(chart, 1) == {"requests under way": 120.0}
     assert rules(chart) == [5.0, 2]
 
