@@ -32,6 +32,7 @@ def runs(folder: Path, experiment: str | None, limit: int | None, every: bool, f
     r"""List the runs in FOLDER, newest first: verdict, rate, p95 and failed thresholds. Default: reports.
 
     The rate is the highest sustained one; with a ~, the highest throughput of a run that sustained none.
+    A run whose specification is not that of the run before it on such a machine is marked.
     Runs that are damaged, were interrupted or are in progress are listed as what they are.
 
     \b
@@ -49,13 +50,21 @@ def runs(folder: Path, experiment: str | None, limit: int | None, every: bool, f
         limit = _SHOWN
     shown = found[:limit]
     if form == "json":
-        put(_json(shown))
+        put(_json(shown, _changed(rows)))
     elif shown:
-        answer(*lines(shown, _width()))
+        answer(*lines(shown, _width(), _changed(rows)))
         if len(shown) < len(found):
             say(f"the newest {len(shown):,} of {len(found):,} runs; --all shows all of them")
     else:
         say(f"there is no run{f' of {experiment}' if experiment else ''} in {folder}")
+
+
+def _changed(rows: Sequence[RunSummary]) -> set[str]:
+    """Return the paths of runs whose specification is not that of the run before."""
+    from runner.store.run_before import has_other_specification, run_before
+
+    before = run_before(rows)
+    return {run.path for run in rows if has_other_specification(run, before.get(run.path))}
 
 
 def _results_of(archive: Path) -> Results:
@@ -70,7 +79,7 @@ def _announce(done: int, total: int) -> None:
         say(f"reading {total:,} runs for the first time" if done == 1 else f"read {total:,} runs")
 
 
-def _json(rows: Sequence[RunSummary]) -> str:
+def _json(rows: Sequence[RunSummary], changed: set[str]) -> str:
     import json
 
     from msgspec.structs import asdict
@@ -80,6 +89,7 @@ def _json(rows: Sequence[RunSummary]) -> str:
     content = [asdict(run) for run in rows]
     for run in content:
         del run["key"], run["machine"]
+        run["specification_changed"] = run["path"] in changed
     return readable(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 

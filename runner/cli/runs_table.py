@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ _FEWEST: Final = 5
 """Columns; narrower terminals get a block a run."""
 _RIGHT: Final = frozenset({"RATE", "P95 MS", "THRESHOLDS"})
 _NONE: Final = "–"
+_CHANGED: Final = "; specification changed"
 _WIDEST: Final = 70
 """Characters of a verdict in a table."""
 _NARROWEST: Final = 20
@@ -37,9 +38,15 @@ class _Cells(NamedTuple):
     path: str
 
 
-def lines(rows: Sequence[RunSummary], width: int) -> Iterator[str]:
-    """Yield a table with as many columns as there is room for, or a block a run on narrow terminals."""
-    whole = [_cells(run) for run in rows]
+def lines(rows: Sequence[RunSummary], width: int, changed: Collection[str] = ()) -> Iterator[str]:
+    """Yield a table with as many columns as there is room for, or a block a run on narrow terminals.
+
+    Args:
+        rows: The runs, in order.
+        width: Columns of the terminal.
+        changed: Paths of runs whose specification is not that of the run before.
+    """
+    whole = [_cells(run, is_changed=run.path in changed) for run in rows]
     cells = [row._replace(verdict=_cut(row.verdict)) if len(row.verdict) > _WIDEST else row for row in whole]
     widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
     for columns in (len(_HEADS), len(_HEADS) - 1, _FEWEST):
@@ -79,7 +86,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1].rstrip()}…"
 
 
-def _cells(run: RunSummary) -> _Cells:
+def _cells(run: RunSummary, *, is_changed: bool) -> _Cells:
     """Return the texts of a run's row, each as a terminal shows it."""
     rate = _NONE
     if run.rate is not None:
@@ -87,7 +94,7 @@ def _cells(run: RunSummary) -> _Cells:
     cells = _Cells(
         _moment(run.started_at),
         run.experiment or _NONE,
-        _verdict(run),
+        f"{_verdict(run)}{_CHANGED if is_changed else ''}",
         rate,
         _NONE if run.p95_ms is None else number_format.ms(run.p95_ms),
         run.thresholds_text or _NONE,

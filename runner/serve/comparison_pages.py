@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runner.serve.list_page import is_selectable
-from runner.serve.listing import Row, row, run_before
+from runner.serve.listing import Row, row
 from runner.serve.requests import failed, html, problem, site_of, without_root
 from runner.serve.run_pages import inside
 from runner.serve.workshop import JobFailed
+from runner.store.run_before import run_before
 
 _MOST_RUNS: Final = 200
 """In a history: the newest ones."""

@@ -9,8 +9,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runner.serve.listing import Row, listing, query_of, row, run_before
+from runner.serve.listing import Row, listing, query_of, row
 from runner.serve.requests import html, site_of
+from runner.store.run_before import run_before
 from runner.store.run_summary import RunState, RunSummary
 
 _SHOWN: Final = 12

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from runner.store.run_before import has_other_specification
 from runner.store.run_summary import RunSummary
 
 PAGE_SIZE: Final = 100
@@ -85,13 +86,16 @@ class Row:
         rate_change: Relative to the run before it of the same experiment, on a machine of one kind; None
             without one.
         p95_change: Likewise; None also where the rates differ, because a lower rate has a lower p95.
-        is_doubtful: Whether one of the two is not valid, so that a change is neither better nor worse.
+        is_doubtful: Whether one of the two is not valid, or their specifications differ, so that a change
+            is neither better nor worse.
+        is_of_other_specification: Whether the run before it had another specification.
     """
 
     run: RunSummary
     rate_change: float | None = None
     p95_change: float | None = None
     is_doubtful: bool = False
+    is_of_other_specification: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def listing(runs: Sequence[RunSummary], query: Query, before: Mapping[str, RunSu
     Args:
         runs: All, newest first.
         query: Which of them, and in which order.
-        before: As `run_before` returns it.
+        before: As `runner.store.run_before` returns it.
     """
     passing = [run for run in runs if _passes(run, query)]
     ordered = _sorted(passing, query)
@@ -149,25 +153,10 @@ def row(run: RunSummary, before: RunSummary | None) -> Row:
     is_alike = before.is_sustained == run.is_sustained
     rate = _change(before.rate, run.rate) if is_alike else None
     at_same_rate = rate is not None and abs(rate) <= _SAME_RATE
-    is_doubtful = not {run.validity, before.validity} <= _VALID
-    return Row(run, rate, _change(before.p95_ms, run.p95_ms) if at_same_rate else None, is_doubtful)
-
-
-def run_before(runs: Sequence[RunSummary]) -> dict[str, RunSummary]:
-    """Return path to the run before, of the same experiment and on a machine of one kind.
-
-    Args:
-        runs: Newest first.
-    """
-    latest: dict[tuple[str, str, str], RunSummary] = {}
-    before = {}
-    for run in reversed(runs):
-        if run.is_measured and run.experiment:
-            key = (run.experiment, run.machine, run.unit)
-            if (known := latest.get(key)) and known.run_id != run.run_id:
-                before[run.path] = known
-            latest[key] = run
-    return before
+    p95 = _change(before.p95_ms, run.p95_ms) if at_same_rate else None
+    is_other = has_other_specification(run, before)
+    is_doubtful = is_other or not {run.validity, before.validity} <= _VALID
+    return Row(run, rate, p95, is_doubtful, is_other)
 
 
 def _passes(run: RunSummary, query: Query) -> bool:

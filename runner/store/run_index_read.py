@@ -158,6 +158,7 @@ def _of_results(candidate: Candidate, results: Results) -> RunSummary:
         curve=_curve(results),
         machine=_machine(results),
         archive=candidate.archive,
+        specification=_specification(results),
     )
 
 
@@ -182,6 +183,12 @@ def _curve(results: Results) -> tuple[float, ...]:
 
 def _machine(results: Results) -> str:
     text = repr([results.environment.get(name) for name in _MACHINE])
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
+
+
+def _specification(results: Results) -> str:
+    """Return the digest of what the run was asked to do: the file and what the command line changed in it."""
+    text = repr((results.experiment.spec_sha256, results.run.overrides))
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
 
 

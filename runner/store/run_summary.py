@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-SUMMARY_VERSION: Final = 3
+SUMMARY_VERSION: Final = 4
 """Of the content of a summary; a cache of another version is not used."""
 
 Key: TypeAlias = tuple[tuple[str, int, int], ...]
@@ -66,6 +66,7 @@ class RunSummary(Struct, frozen=True, array_like=True):
         curve: Successful responses per second over the run, thinned out.
         machine: Equal for two runs on machines of one kind; empty where it is not known.
         archive: Name of the archive in the folder of the run; empty without one.
+        specification: Equal for two runs with the same specification and overrides; empty if not known.
     """
 
     path: str
@@ -95,6 +96,7 @@ class RunSummary(Struct, frozen=True, array_like=True):
     curve: tuple[float, ...] = ()
     machine: str = ""
     archive: str = ""
+    specification: str = ""
 
     @property
     def thresholds_text(self) -> str:

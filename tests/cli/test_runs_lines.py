@@ -1,5 +1,6 @@
 """The lines of `runner runs`: what is too long is cut visibly in a table and wrapped on a narrow terminal."""
 
+import json
 import sys
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from runner.cli import runs_table
 from runner.cli.runs import runs
 from runner.store.run_summary import RunState, RunSummary
+from tests.serve.folders import add_run
 
 PROBLEM = "results.json cannot be read: Expecting value in line 1, column 1, where an object begins"
 
@@ -64,3 +66,25 @@ def test_a_terminal_shows_the_newest_hundred_unless_more_are_asked_for(
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1 + shown
     assert (f"the newest {shown} of 103 runs; --all shows all of them" in err) is (shown < 103)
+
+
+def test_a_run_of_another_specification_than_the_run_before_is_marked(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "runs"
+    for number in (1, 2, 3, 4):
+        file = add_run(folder, number=number) / "results.json"
+        results = json.loads(file.read_text())
+        if number == 3:
+            results["experiment"]["spec_sha256"] = "0" * 64
+        if number == 4:
+            results["experiment"]["spec_sha256"] = "0" * 64
+            results["run"]["overrides"] = ["stages.0.rps=50"]
+        file.write_text(json.dumps(results))
+
+    runs.main([str(folder)], standalone_mode=False)
+    listed = capsys.readouterr().out.splitlines()[1:]
+    assert ["specification changed" in line for line in listed] == [True, True, False, False]
+
+    runs.main([str(folder), "--format", "json", "--limit", "3"], standalone_mode=False)
+    marks = [run["specification_changed"] for run in json.loads(capsys.readouterr().out)]
+    assert marks == [True, True, False]

@@ -29,3 +29,11 @@ def test_a_change_is_better_or_worse_only_where_both_runs_are_valid(validity, is
 
 def test_p95_beside_another_kind_of_rate_is_not_compared():
     assert row(replace(BEFORE, is_sustained=False, p95_ms=50.0), BEFORE).p95_change is None
+
+
+def test_a_change_against_a_run_of_another_specification_is_neither_better_nor_worse():
+    same, other = replace(BEFORE, specification="a"), replace(BEFORE, specification="b")
+
+    assert (row(same, other).is_of_other_specification, row(same, other).is_doubtful) == (True, True)
+    assert not row(same, same).is_of_other_specification
+    assert not row(same, BEFORE).is_of_other_specification  # that of the other one is not known
