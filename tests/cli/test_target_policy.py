@@ -1,13 +1,10 @@
 """Other machines are loaded only after two confirmations. No packet of these tests leaves this machine."""
 
-import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-
-from tests.cli.conftest import BYTECODE
 
 ELSEWHERE = "192.0.2.1"  # for documentation (RFC 5737); nothing is sent to it
 SERVER = f"{sys.executable} -m http.server --bind {ELSEWHERE} 8080 >/dev/null 2>&1"
@@ -78,7 +75,7 @@ def test_with_both_confirmations_it_is_loaded(cli, engine):
     done = subprocess.run(
         ["unshare", "-rnm", "sh", "-c", script],
         cwd=cli.folder,
-        env=os.environ | BYTECODE,
+        env=cli.environment,
         capture_output=True,
         text=True,
         check=False,
@@ -114,7 +111,7 @@ def test_of_a_name_with_two_addresses_one_or_all_are_used_and_the_report_says_wh
     done = subprocess.run(
         ["unshare", "-rnm", "sh", "-c", script],
         cwd=cli.folder,
-        env=os.environ | BYTECODE,
+        env=cli.environment,
         capture_output=True,
         text=True,
         check=False,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from random import Random
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
@@ -55,7 +55,7 @@ def made(cls: type[T], text: Text, seed: int) -> T:
         text: Goes into every string and, where the type allows it, into a key of every mapping.
         seed: Of numbers, lengths, optional fields and enumerated values.
     """
-    value: T = _Maker(text, Random(seed)).value(cls, 0)
+    value: T = _make_of(cls)(_Maker(text, Random(seed)), 0)
     return value
 
 
@@ -85,51 +85,43 @@ def _is_union(hint: Any) -> bool:
 
 
 class _Maker:
+    """Makes the parts of one value.
+
+    Attributes:
+        text: Goes into strings and keys.
+        random: Decides the rest.
+    """
+
     def __init__(self, text: Text, random: Random) -> None:
         self.text = text
         self.random = random
 
-    def value(self, hint: Any, depth: int) -> Any:
-        kind, meta = _split(hint)
-        if _is_union(kind):
-            return self._union(get_args(kind), depth)
-        origin = get_origin(kind)
-        if origin is Literal:
-            return self.random.choice(get_args(kind))
-        if origin is tuple:
-            return self._tuple(get_args(kind), meta, depth)
-        if origin is not None and issubclass(origin, Mapping):
-            return self._mapping(*get_args(kind), depth)
-        return self._simple(kind, meta, depth)
+    def struct(self, kind: type[Struct], depth: int) -> Any:
+        return kind(**{name: make(self, depth + 1) for name, make in _makes_of_fields(kind)})
 
-    def _simple(self, kind: type, meta: Meta, depth: int) -> Any:
-        if issubclass(kind, Struct):
-            return kind(**{name: self.value(hint, depth + 1) for name, hint in _fields(kind).items()})
-        if issubclass(kind, Enum):
-            return self.random.choice(list(kind))
-        if kind is bool:
-            return self.random.choice((True, False))
-        return self._string(meta) if kind is str else self._number(kind, meta)
+    def choice(self, ones: Sequence[Any], _depth: int) -> Any:
+        return self.random.choice(ones)
 
-    def _union(self, kinds: tuple[Any, ...], depth: int) -> Any:
-        absent = [kind for kind in kinds if kind in {NoneType, UnsetType}]
+    def union(self, makes: Sequence[_Make], absent: Any, depth: int) -> Any:
+        """`absent` is what stands for nothing, or the union itself if there must be something."""
         nothing = self.random.random() < 0.15
-        chosen = self.random.choice([kind for kind in kinds if kind not in absent])
-        if absent and (nothing or depth > _DEEPEST):
-            return None if NoneType in absent else UNSET
-        return self.value(chosen, depth)
+        make = self.random.choice(makes)
+        if absent is not makes and (nothing or depth > _DEEPEST):
+            return absent
+        return make(self, depth)
 
-    def _tuple(self, kinds: tuple[Any, ...], meta: Meta, depth: int) -> tuple[Any, ...]:
-        if kinds[-1] is not Ellipsis:
-            return tuple(self.value(kind, depth + 1) for kind in kinds)
+    def fixed_tuple(self, makes: Sequence[_Make], depth: int) -> tuple[Any, ...]:
+        return tuple([make(self, depth + 1) for make in makes])
+
+    def any_tuple(self, make: _Make, shortest: int, depth: int) -> tuple[Any, ...]:
         length = self.random.choice((0, 1, 2, 3)) if depth <= _DEEPEST else 0
-        return tuple(self.value(kinds[0], depth + 1) for _ in range(max(length, meta.min_length or 0)))
+        return tuple([make(self, depth + 1) for _ in range(max(length, shortest))])
 
-    def _mapping(self, key: Any, kind: Any, depth: int) -> dict[str, Any]:
-        keys = [self.text.fitting(_split(key)[1]), *self.random.sample(_KEYS, 6)]
-        return {name: self.value(kind, depth + 1) for name in keys}
+    def mapping(self, key: Meta, make: _Make, depth: int) -> dict[str, Any]:
+        keys = [self.text.fitting(key), *self.random.sample(_KEYS, 6)]
+        return {name: make(self, depth + 1) for name in keys}
 
-    def _string(self, meta: Meta) -> str:
+    def string(self, meta: Meta, _depth: int) -> str:
         known = self.random.choice(_WORDS)
         prefix = self.random.choice(_PREFIXES)
         name = self.random.choice(_NAMES)
@@ -140,9 +132,55 @@ class _Maker:
             return name
         return (prefix if meta.pattern is None else "") + self.text.fitting(meta)
 
-    def _number(self, kind: type, meta: Meta) -> float:
-        number = self.random.choice([number for number in _NUMBERS if meta.ge is None or number >= meta.ge])
-        return kind(number)
+
+_Make: TypeAlias = Callable[[_Maker, int], Any]
+"""Makes a value of one type, at this depth."""
+
+
+@cache
+def _makes_of_fields(kind: type[Struct]) -> list[tuple[str, _Make]]:
+    return [(name, _make_of(hint)) for name, hint in _fields(kind).items()]
+
+
+@cache
+def _make_of(hint: Any) -> _Make:
+    """Return what makes values of a type; types are looked at once, because values have very many parts."""
+    kind, meta = _split(hint)
+    origin, parts = get_origin(kind), get_args(kind)
+    if _is_union(kind):
+        return _make_of_union(parts)
+    if origin is Literal:
+        return lambda maker, depth: maker.choice(parts, depth)
+    if origin is tuple and parts[-1] is not Ellipsis:
+        makes = list(map(_make_of, parts))
+        return lambda maker, depth: maker.fixed_tuple(makes, depth)
+    if origin is tuple:
+        make, shortest = _make_of(parts[0]), meta.min_length or 0
+        return lambda maker, depth: maker.any_tuple(make, shortest, depth)
+    if origin is not None and issubclass(origin, Mapping):
+        key, make = _split(parts[0])[1], _make_of(parts[1])
+        return lambda maker, depth: maker.mapping(key, make, depth)
+    return _make_of_simple(kind, meta)
+
+
+def _make_of_union(kinds: tuple[Any, ...]) -> _Make:
+    makes = [_make_of(kind) for kind in kinds if kind not in {NoneType, UnsetType}]
+    absent = None if NoneType in kinds else UNSET if UnsetType in kinds else makes
+    return lambda maker, depth: maker.union(makes, absent, depth)
+
+
+def _make_of_simple(kind: type, meta: Meta) -> _Make:
+    if issubclass(kind, Struct):
+        return lambda maker, depth: maker.struct(kind, depth)
+    if issubclass(kind, Enum):
+        members = list(kind)
+        return lambda maker, depth: maker.choice(members, depth)
+    if kind is bool:
+        return lambda maker, depth: maker.choice((True, False), depth)
+    if kind is str:
+        return lambda maker, depth: maker.string(meta, depth)
+    numbers = [kind(number) for number in _NUMBERS if meta.ge is None or number >= meta.ge]
+    return lambda maker, depth: maker.choice(numbers, depth)
 
 
 def _rewritten(value: Any, hint: Any, text: Text) -> Any:

@@ -6,6 +6,7 @@ Every string of results, comparisons and histories, found by walking their types
 import csv
 import io
 import re
+from functools import cache
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -51,8 +52,9 @@ MARKDOWN = {
 }
 
 
+@cache
 def values(cls: type, text: str) -> list[object]:
-    """Values of a type with the text wherever it has a string."""
+    """Values of a type with the text wherever it has a string; they take longer to make than to render."""
     hostile = Text(text, *NEAREST)
     runs = ["quickstart"] if cls is Results else []
     return [
