@@ -95,7 +95,7 @@ def _run(run: RunFacts) -> RunInfo:
         id=run.run_id,
         started_at=run.started_at,
         finished_at=run.finished_at,
-        status=run.status,
+        status="aborted" if run.status == "aborted" else "complete",
         signal=run.signal,
         error=run.error,
         command=run.command,

@@ -24,7 +24,10 @@ from runner.store.run_file import JOURNAL, RUN
 
 _HISTOGRAM: Final = re.compile(rb'"hdr":"[A-Za-z0-9+/=]*"')
 """Its bytes depend on the version of zlib; the counts in it are compared as numbers."""
-_NOT_FINISHED: Final = {"status": "complete", "signal": None, "finished_at": None, "error": None}
+_NOT_FINISHED: Final = {"signal": None, "finished_at": None, "error": None}
+
+_BEFORE_THE_END: Final = {"unfinished", "complete"}
+"""Earlier versions wrote ``complete``."""
 
 
 def journal_differences(journal: bytes, run: Reanalysis) -> Iterator[Difference]:
@@ -135,6 +138,7 @@ def _unlike_run(where: str, found: RunFacts, run: RunFacts) -> Iterator[Differen
         "started_at": (found.started_at, run.started_at),
         "overrides": (found.overrides, run.overrides),
         "resumed_at": (found.resumed_at, run.resumed_at[: len(found.resumed_at)]),
+        "status": (found.status in _BEFORE_THE_END, True),
         **{name: (getattr(found, name), value) for name, value in _NOT_FINISHED.items()},
     }
     if found.resumed_at == run.resumed_at:

@@ -221,7 +221,7 @@ def _complete_run(job: Job) -> Outcome | None:
     from runner.execution.job import Outcome
     from runner.store.results_file import read_results
 
-    if job.earlier is None or job.earlier.run_file.run.finished_at is None:
+    if job.earlier is None or not job.earlier.run_file.run.is_finished:
         return None
     try:
         results = read_results(job.out)

@@ -13,7 +13,7 @@ from runner.cli.output import answer_path, put, say
 from runner.core.errors import LoadproofError, StoredRunError, UsageError
 from runner.core.facts import TrialFacts
 from runner.core.results import Results
-from runner.store.run_names import CHARTS
+from runner.store.run_names import CHARTS, LIVE, RESULTS
 
 
 def _markdown(results: Results, run: Path) -> str:
@@ -170,6 +170,8 @@ def _stored(run: Path) -> Results:
     from runner.archive.results_from import read_results_of
 
     try:
+        if (run / LIVE).exists():  # in progress, or killed
+            _refuse_older_results(run)
         return read_results_of(run)
     except StoredRunError as error:
         if not run.is_dir():
@@ -177,9 +179,16 @@ def _stored(run: Path) -> Results:
         return _from_journal(run, error)
 
 
+def _refuse_older_results(run: Path) -> None:
+    """Raise StoredRunError if a run was resumed and has not ended since its results were written."""
+    from runner.store.run_file import is_unfinished
+
+    if (run / RESULTS).exists() and is_unfinished(run):
+        raise StoredRunError(f"{run} was resumed and has not ended; its {RESULTS} is older")
+
+
 def _from_journal(run: Path, error: StoredRunError) -> Results:
     from runner.store.reanalyze import reanalyze_folder
-    from runner.store.run_folder import RESULTS
 
     try:
         results = reanalyze_folder(run)

@@ -151,7 +151,8 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
         finished_at: None while it runs.
         command: The command line that repeats this run.
         overrides: ``path=value`` of every --set, in order.
-        status: ``complete``, or ``aborted`` by `signal` or `error`.
+        status: ``complete``, or ``aborted`` by `signal` or `error`; ``unfinished`` until it ends, and for
+            ever if it was killed. Earlier versions wrote ``complete`` then.
         signal: ``SIGINT`` or ``SIGTERM`` when aborted by one.
         environment: Host facts; keys end in their unit where they have one.
         error: The fault that ended the run early, as one sentence.
@@ -169,7 +170,7 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     finished_at: str | None
     command: str
     overrides: tuple[str, ...]
-    status: Literal["complete", "aborted"]
+    status: Literal["unfinished", "complete", "aborted"]
     signal: str | None
     environment: Mapping[str, HostFact]
     error: str | None = None
@@ -178,3 +179,8 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     files_with_secrets: tuple[str, ...] = ()
     variables: Mapping[str, tuple[VariableFacts, ...]] = field(default_factory=dict)
     hooks: tuple[HookFacts, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end, which a run that was killed did not."""
+        return self.finished_at is not None and self.status != "unfinished"

@@ -129,7 +129,7 @@ def run_facts(job: Job) -> RunFacts:
         finished_at=None,
         command=job.command,
         overrides=job.overrides,
-        status="complete",
+        status="unfinished",
         signal=None,
         environment=environment(),
         files_outside=files_outside(

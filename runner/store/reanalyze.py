@@ -143,6 +143,6 @@ def _reanalyzed(files: Mapping[str, bytes], where: str) -> Reanalysis:
 
 def _ended(run: RunFacts) -> RunFacts:
     """A run whose end was never written was killed."""
-    if run.finished_at is not None:
+    if run.is_finished:
         return run
     return replace(run, status="aborted", error=_KILLED)

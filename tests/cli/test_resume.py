@@ -57,6 +57,31 @@ def test_what_is_complete_is_not_run_again_and_the_rest_is_after_an_incomplete_l
     assert "interrupted and resumed at" in (folder / "report.md").read_text()
 
 
+def test_a_killed_run_is_unfinished_in_every_command(cli, folder):
+    assert json.loads((folder / "run.json").read_text())["run"]["status"] == "unfinished"
+    (line,) = (folder / "journal.ndjson").read_text().splitlines()
+    assert json.loads(line)["run"]["status"] == "unfinished"
+
+    report = cli.in_process("report", folder, "--format", "json")
+    assert interrupted_row(cli)["verdict"] == ""
+    assert (run := json.loads(report.stdout)["run"])["status"] == "aborted"
+    assert run["error"] == "its runner was killed"
+
+    # as after a run that was aborted, resumed, and then killed
+    (folder / "results.json").write_text(report.stdout.replace("its runner was killed", "an older end"))
+    newer = cli.in_process("report", folder)
+    assert "resumed and has not ended; its results.json is older" in newer.stderr
+    assert "its runner was killed" in newer.stdout
+    assert interrupted_row(cli)["verdict"] == ""
+
+
+def interrupted_row(cli):
+    (row,) = json.loads(cli.in_process("runs", cli.folder, "--format", "json").stdout)
+    assert row["state"] == "interrupted"
+    assert "it never ended" in row["problem"]
+    return row
+
+
 def test_the_stage_that_a_signal_interrupted_is_run_again(cli):
     process = cli.start("execute", cli.write(stages=STAGES), "--out", "run")
     wait_for(process, "at 30: offering")
