@@ -11,8 +11,8 @@ from rich.table import Table
 
 from runner.cli.stage_table import stage_table
 from runner.cli.terminal import screen, visible
-from runner.core.codes import Limit
-from runner.core.results import Results
+from runner.core.codes import Limit, StageStatus
+from runner.core.results import ConfigurationResults, Results
 from runner.report import programs, prose
 from runner.report.conclusion import beside_headline
 from runner.report.counter_experiments import unproven
@@ -108,10 +108,18 @@ def _thresholds(results: Results) -> Iterator[tuple[str, str]]:
     """Yield a line for each threshold that failed, or one that all passed."""
     lines = threshold_lines(results)
     failed = [line for line in lines if not line.ok]
-    if lines and not failed:
-        where = "" if results.run.status == "complete" else " of the completed stages"
-        yield f"{f'All {len(lines)} thresholds' if len(lines) > 1 else 'The threshold'}{where} passed.", ""
+    whole = results.run.status == "complete"
+    judged = lines if whole else threshold_lines([_completed(one) for one in results.configurations])
+    if judged and not failed:
+        where = "" if whole else " of the completed stages"
+        yield f"{f'All {len(judged)} thresholds' if len(judged) > 1 else 'The threshold'}{where} passed.", ""
     for line in failed[:_MAX_FAILED]:
         yield f"Threshold failed: {line.text}", "red"
     if len(failed) > _MAX_FAILED:
         yield f"{len(failed) - _MAX_FAILED} more thresholds failed; they are in the report.", "red"
+
+
+def _completed(configuration: ConfigurationResults) -> ConfigurationResults:
+    """Return a configuration without the stages that did not come to their end."""
+    stages = tuple(stage for stage in configuration.stages if stage.status is StageStatus.COMPLETE)
+    return replace(configuration, stages=stages)

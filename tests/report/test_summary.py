@@ -188,3 +188,15 @@ def test_the_summary_of_an_aborted_run_names_the_signal_and_limits_its_claims_to
     text = console.file.getvalue()
     assert "This run was aborted by SIGINT." in text
     assert "The threshold of the completed stages passed." in text
+
+
+def test_thresholds_that_no_completed_stage_was_checked_against_do_not_count_as_passed():
+    passed, later = (ThresholdResult(expr, ok=True, value=0.0) for expr in ("errors < 1%", "actual_rps > 9"))
+    results = with_run(stored("single-process"), status="aborted", signal="SIGINT")
+    results = with_stage(results, thresholds=(passed,))
+    results = with_stage(results, (0, 1), thresholds=(passed, later), status=StageStatus.ABORTED)
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+
+    show_summary(results, console)
+
+    assert "The threshold of the completed stages passed." in console.file.getvalue()
