@@ -168,6 +168,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         status=StageStatus(facts.status) if facts else StageStatus.NOT_RUN,
         replicas=configuration.topology.replicas,
         events=tuple(_event(event) for event in (facts.events if facts else ())),
+        window_at=(facts.window_at if facts else "") or UNSET,
         **asdict(whole),
         cpu_cores=cpu,
         **_of_subjects(together, offer.window_s, peak_s),

@@ -75,6 +75,8 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         block: Its place among the blocks of the counter-experiment, from 0; None in runs of versions that
             ran a single one.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
+        window_at: When the measured window began: UTC, ISO 8601 with milliseconds; empty if it did not, and
+            in runs of versions that did not record it.
     """
 
     configuration: str
@@ -98,6 +100,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     users: int | Ramp | None = None
     block: int | None = None
     users_per_s: PerSecond | Ramp | None = None
+    window_at: str = ""
 
 
 class VariableFacts(Struct, frozen=True, omit_defaults=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, StageStatus
@@ -239,6 +239,8 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         repeat: Counts from 1.
         order: Place in the run, from 0.
         events: In time order.
+        window_at: When the measured window began, as of `runner.core.facts.TrialFacts`; absent where that is
+            not known.
     """
 
     name: Text
@@ -252,6 +254,7 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     status: StageStatus
     replicas: Count
     events: tuple[StageEvent, ...]
+    window_at: Text | UnsetType = UNSET
 
     @property
     def title(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -122,7 +122,16 @@ def trial_facts(trial: Trial, stack: Stack | None, record: Record) -> TrialFacts
         ramp=stage.ramp,
         users=stage.user_level,
         users_per_s=stage.user_rate_level,
+        window_at=_clock_of(record.window),
     )
+
+
+def _clock_of(window: Window | None) -> str:
+    """Return when the measured window begins on the wall clock, in UTC; empty before that is known."""
+    if window is None:
+        return ""
+    since = timedelta(microseconds=(time.monotonic_ns() - window.measure_ns) / 1000)
+    return (datetime.now(UTC) - since).isoformat(timespec="milliseconds")
 
 
 def _interrupted(trial: Trial, record: Record) -> LoadFacts | None:

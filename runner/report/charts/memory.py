@@ -72,7 +72,8 @@ def _seconds(band: Band) -> Iterator[Row]:
             if role not in _NO_PARTS:
                 s = round(band.origin + moment.t_s, 3)
                 series = role_name(role)
-                yield {"s": s, "t": moment.t_s, "stage": band.place, "series": series, "mib": mib}
+                at = {"s": s, "t": moment.t_s, **band.clock(moment.t_s), "stage": band.place}
+                yield {**at, "series": series, "mib": mib}
 
 
 def _growth(rows: Sequence[Row]) -> str:

@@ -12,6 +12,7 @@ from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
+from runner.report.charts.clock import ClockSpan, clock_axis, time_of_day, window_began
 from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
 from runner.report.exact_numbers import exact
 
@@ -45,12 +46,23 @@ class Band:
         """The band as data."""
         return {"from": self.begins, "origin": self.origin, "to": self.ends, "stage": self.place}
 
+    @property
+    def span(self) -> ClockSpan:
+        """Its place on an axis that has the time of day."""
+        return ClockSpan(self.begins, self.origin, self.ends, window_began(self.stage))
+
+    def clock(self, t_s: float) -> Row:
+        """Return the time of day of a second as data; empty where it is not known."""
+        moment = time_of_day(window_began(self.stage), t_s)
+        return {"UTC": moment} if moment else {}
+
     def points(self) -> Iterator[Row]:
         """Yield each second as data."""
         for moment in self.moments:
             yield {
                 "s": round(self.origin + moment.t_s, 3),
                 "t": moment.t_s,
+                **self.clock(moment.t_s),
                 "stage": self.place,
                 "rps": moment.rps,
                 "target": _target(self.stage, moment.t_s),
@@ -130,7 +142,8 @@ def time_panel(
     bands: Sequence[Band], rows: Sequence[Row], y: Spec, colours: dict[str, str], height: int
 ) -> Spec:
     """Return one panel with a line for each series of rows, which have ``s``, ``t`` and ``stage``."""
-    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, **_TICKS}, "title": _TIME}
+    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, **_TICKS, **_clock(bands)}}
+    x["title"] = _title_of_axis(bands)
     line: Spec = {
         "params": [chart.zoom("zoom_time")],
         "mark": {"type": "line", "point": {"size": 14} if len(rows) <= _MOST_DOTTED else False},
@@ -139,7 +152,7 @@ def time_panel(
             "y": y,
             "color": chart.colour_scale(colours),
             "detail": {"field": "stage"},
-            "tooltip": chart.tooltip("stage", "t", "series", str(y["field"])),
+            "tooltip": chart.tooltip("stage", "t", *_clock_tooltip(bands), "series", str(y["field"])),
         },
     }
     panel = {**chart.size(height), "data": chart.values(rows), "layer": [*_shades(bands), line]}
@@ -186,7 +199,8 @@ def _drawn(panel: _Panel, bands: Sequence[Band], *, last: bool, dotted: bool) ->
     """
     x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, "labels": last, "ticks": last, **_TICKS}}
     if last:
-        x["title"] = _TIME
+        x["axis"] |= _clock(bands)
+        x["title"] = _title_of_axis(bands)
     dot = {"size": 14, "color": panel.colour}
     line = {
         "params": [chart.zoom(f"zoom_{panel.field}")],
@@ -195,7 +209,9 @@ def _drawn(panel: _Panel, bands: Sequence[Band], *, last: bool, dotted: bool) ->
             "x": x,
             "y": chart.quantitative(panel.field, panel.title) | (panel.scale or {}),
             "detail": {"field": "stage"},
-            "tooltip": chart.tooltip("stage", "t", "rps", "target", "p95", "system", "errors"),
+            "tooltip": chart.tooltip(
+                *("stage", "t", *_clock_tooltip(bands), "rps", "target", "p95", "system", "errors")
+            ),
         },
     }
     step = {
@@ -204,6 +220,18 @@ def _drawn(panel: _Panel, bands: Sequence[Band], *, last: bool, dotted: bool) ->
     }
     layer = [*_shades(bands), *([step] if panel.target else []), line]
     return {"width": chart.WIDTH, "height": panel.height, "layer": layer}
+
+
+def _clock(bands: Sequence[Band]) -> Spec:
+    return clock_axis([band.span for band in bands])
+
+
+def _title_of_axis(bands: Sequence[Band]) -> str:
+    return f"{_TIME}; below: time of day (UTC)" if _clock(bands) else _TIME
+
+
+def _clock_tooltip(bands: Sequence[Band]) -> list[str]:
+    return ["UTC"] if any(band.span.window_at for band in bands) else []
 
 
 def _shades(bands: Sequence[Band]) -> list[Spec]:

@@ -2,7 +2,7 @@
 // Small line charts that are cheap to draw once a second: a chart library would take CPU from what is measured.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 20;
+  const LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 34;
   const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
   const svg = (name, attributes = {}) => {
@@ -42,6 +42,16 @@
     const all = Math.round(Math.abs(seconds)), sign = seconds < 0 ? "−" : "";
     if (all < 120) return `${sign}${all} s`;
     return all < 7200 ? `${sign}${Math.floor(all / 60)}:${String(all % 60).padStart(2, "0")}` : `${sign}${+(all / 3600).toFixed(1)} h`;
+  };
+
+  // As in the report, in UTC, so that a reader finds the lines of a log.
+  const clock = (began, seconds) => (began === null ? "" : new Date((began + seconds) * 1000).toISOString().slice(11, 19));
+
+  // A record of a second is written some time after its end: the earliest one tells best when the window began.
+  const windowBegan = (points) => {
+    const known = points.filter((point) => Number.isFinite(point.at_s) && Number.isFinite(point.t_s)).map((point) => point.at_s - point.t_s);
+    const began = Math.min(...known);
+    return Number.isFinite(began) && Math.abs(began) < 8e12 ? began : null;
   };
 
   const line = (points, x, y, value) => {
@@ -120,13 +130,16 @@
         text.textContent = short(tick);
         parts.push(text);
       }
+      const began = windowBegan(this.points);
       const step = Math.max(1, niceStep(end - start, Math.max(2, Math.floor(width / 110)))); // labels are whole seconds
       for (let tick = Math.ceil(start / step) * step; tick <= end; tick += step) {
         const at = x(tick);
         const anchor = at > width - RIGHT - 20 ? "end" : "middle";
-        const text = svg("text", { class: "axis", x: at, y: height - 5, "text-anchor": anchor });
-        text.textContent = time(tick);
-        parts.push(text);
+        [[time(tick), 19], [clock(began, tick), 5]].forEach(([label, above]) => {
+          const text = svg("text", { class: "axis", x: at, y: height - above, "text-anchor": anchor });
+          text.textContent = label;
+          parts.push(text);
+        });
       }
     }
 
@@ -149,7 +162,7 @@
       });
       if (this.cursor !== null && point) {
         const at = document.createElement("li");
-        at.textContent = `at ${time(point.t_s)}`;
+        at.textContent = `at ${time(point.t_s)} ${clock(windowBegan(this.points), point.t_s)}`;
         items.unshift(at);
       }
       this.legend.replaceChildren(...items);
