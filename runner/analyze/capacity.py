@@ -81,7 +81,7 @@ class SearchProgress:
     def _judged(self, stage: Stage, conditions: Sequence[ThresholdResult]) -> tuple[Search, bool | None, str]:
         """Return the search after a probe, whether its rate was sustained, and why not."""
         until, valid = self.find.find.until, stage.validity.status is not Validity.INVALID
-        kept_up = not _loses(until, stage) and _short(until, stage) is None
+        kept_up = not _loses(until, stage) and insufficient_share(until, stage) is None
         if valid and all(condition.ok for condition in conditions) and kept_up:
             return self.search.after(sustained=True), True, ""
         if (repeating := self._repeating(stage)) is not None:
@@ -130,12 +130,12 @@ def _failure(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Thre
     failed = [failed_condition(condition, result) for condition, result in pairs if not result.ok]
     if not failed and _loses(until, stage):
         failed.append(lost(_lost_share(until, stage), users=stage.scenarios is not None))
-    if not failed and (share := _short(until, stage)) is not None:
+    if not failed and (share := insufficient_share(until, stage)) is not None:
         failed.append(fell_short(share))
     return "; ".join(failed)
 
 
-def _short(until: Sequence[Threshold], stage: Stage) -> float | None:
+def insufficient_share(until: Sequence[Threshold], stage: Stage) -> float | None:
     """Return the share of its rate that was achieved, where that is too little; None where it is enough.
 
     Of a mix, the lowest share of those requests that have no condition on `achieved`. What was lost is judged

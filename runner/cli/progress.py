@@ -147,7 +147,7 @@ class LiveProgress(Watcher):
         instant = time.monotonic()
         if force or instant - self._drawn_at >= _REDRAW_S:
             self._drawn_at = instant
-            self._live.update(_panel(self._now), refresh=True)
+            self._live.update(panel(self._now), refresh=True)
 
 
 class QuietProgress(Watcher):
@@ -202,7 +202,8 @@ def _runs(seconds: Sequence[LoadSecond]) -> str:
     return f"{runs.scheduled:,} scenarios due, {', '.join(shown)}"
 
 
-def _panel(now: Now) -> Group:
+def panel(now: Now) -> Group:
+    """Return what a terminal shows of a trial under way; `now.trial` is not None."""
     trial = now.trial
     assert trial is not None
     stage = trial.stage

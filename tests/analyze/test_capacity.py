@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from runner.analyze.capacity import _short
+from runner.analyze.capacity import insufficient_share
 from runner.analyze.results import search_sentence, upcoming
 from runner.core.facts import Event, TrialFacts
 from runner.core.measured import Requests
@@ -134,8 +134,8 @@ def test_a_rate_at_which_a_queue_grows_is_not_sustained_whatever_else_is_require
     stage = replace(SHORT, achieved=achieved, requests=counts, find=None)
     conditions = [Threshold.model_validate(text) for text in until]
 
-    assert _short(conditions, stage) == short
-    assert _short([*conditions, Threshold.model_validate("achieved >= 90%")], stage) is None
+    assert insufficient_share(conditions, stage) == short
+    assert insufficient_share([*conditions, Threshold.model_validate("achieved >= 90%")], stage) is None
 
 
 def test_a_condition_on_achieved_says_what_is_enough():

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from runner.cli.progress import Now, PlainProgress, _panel
+from runner.cli.progress import Now, PlainProgress, panel
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
 from tests.analyze.scenario_facts import SPEC, scenario_trial, users
@@ -34,7 +34,7 @@ def test_the_panel_shows_users_under_way():
     text = io.StringIO()
 
     now.second(second)
-    Console(file=text, width=100).print(_panel(now))
+    Console(file=text, width=100).print(panel(now))
 
     under_way = sum(runs.in_flight for runs in second.scenarios.values())
     assert f"{under_way} under way" in text.getvalue()

@@ -11,22 +11,12 @@ from runner.core.endpoint import Endpoint
 from runner.core.load_facts import UNFINISHED, LoadSecond
 from runner.experiment.arrivals import Numbering
 from runner.experiment.model import Load, Stage
+from runner.load import scenario_order as orders
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.load.expected_rate import expected_rate, mean_requests
 from runner.load.inputs import Inputs
 from runner.load.scenario_accounts import interrupted_counts
-from runner.load.scenario_order import (
-    ChooseStep,
-    Condition,
-    ExtractOrder,
-    ForEachStep,
-    IfStep,
-    PauseStep,
-    ProbabilityStep,
-    RepeatStep,
-    RequestStep,
-)
 from runner.load.scenario_translation import scenario_order
 from tests.load.scenario_stage import Server, ok
 from tests.servers.scripted import scripted
@@ -77,24 +67,24 @@ def test_each_kind_of_step_is_translated():
         False,
     )
     assert (token, items) == (
-        ExtractOrder("token", json="$.token"),
-        ExtractOrder("items", json="$.items", pick="all"),
+        orders.ExtractOrder("token", json="$.token"),
+        orders.ExtractOrder("items", json="$.items", pick="all"),
     )
-    assert following == ExtractOrder("next", header="location", regex="id=([0-9]+)", optional=True)
-    assert any_ == ExtractOrder("any", json="$.items", pick="random", key=any_.key, default=(0,))
-    assert isinstance(pause, PauseStep)
+    assert following == orders.ExtractOrder("next", header="location", regex="id=([0-9]+)", optional=True)
+    assert any_ == orders.ExtractOrder("any", json="$.items", pick="random", key=any_.key, default=(0,))
+    assert isinstance(pause, orders.PauseStep)
     assert (pause.low_ns, pause.high_ns) == (1_000_000_000, 3_000_000_000)
-    home = RequestStep("home", 1, (ExtractOrder("state", json="$.n"),), 2)
-    assert repeat == RepeatStep(4, (home,), (Condition("token", values=("done",)),))
-    assert isinstance(probably, ProbabilityStep)
+    home = orders.RequestStep("home", 1, (orders.ExtractOrder("state", json="$.n"),), 2)
+    assert repeat == orders.RepeatStep(4, (home,), (orders.Condition("token", values=("done",)),))
+    assert isinstance(probably, orders.ProbabilityStep)
     assert probably.probability == pytest.approx(0.3)
-    assert isinstance(choose, ChooseStep)
+    assert isinstance(choose, orders.ChooseStep)
     assert choose.weights == (2, 1)
-    assert each == ForEachStep("items", "item", (RequestStep("item", 2, follow=2, url=True),))
-    assert isinstance(condition, IfStep)
+    assert each == orders.ForEachStep("items", "item", (orders.RequestStep("item", 2, follow=2, url=True),))
+    assert isinstance(condition, orders.IfStep)
     assert condition.conditions == (
-        Condition("next", values=("10", "x"), as_text=True),
-        Condition("any", min=3),
+        orders.Condition("next", values=("10", "x"), as_text=True),
+        orders.Condition("any", min=3),
     )
     assert len({step.key for step in (pause, probably, choose, any_, condition.steps[0])}) == 5
 

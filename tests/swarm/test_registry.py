@@ -1,11 +1,9 @@
 """Images reach the nodes through a registry, pinned by their digest there."""
 
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from runner.cluster.placement import TaskPlan
 from runner.core.errors import StackFailed
 from runner.stack.docker.images import find_image
 from runner.stack.swarm.images import pin_images
+from tests.small_image import import_small_image
 
 PROGRAM = "/usr/bin/docker-init"
 CONFIG = """
@@ -51,12 +50,8 @@ def registry(swarm, tmp_path):
 @pytest.fixture
 def small_image(swarm):
     """An image of one small program, which only the manager has."""
-    files = io.BytesIO()
-    with tarfile.open(fileobj=files, mode="w") as archive:
-        archive.add(Path(PROGRAM).resolve(), PROGRAM.lstrip("/"))
     api = docker.APIClient(base_url=swarm.url("node-1"), version="auto")
-    api.import_image_from_data(files.getvalue(), repository="small", tag="1")
-    yield "small:1"
+    yield import_small_image(api, "small", Path(PROGRAM))
     for node in swarm.nodes:
         ids = swarm.docker(node, "image", "ls", "--quiet", "--filter", "reference=*/*/small").split()
         if ids:

@@ -1,8 +1,5 @@
 """A registry that does not do what registries do ends a push in bounded time, with a message."""
 
-import io
-import tarfile
-
 import pytest
 
 from runner.core.errors import StackFailed
@@ -11,6 +8,7 @@ from runner.stack.docker.images import find_image
 from runner.stack.docker.responses import Progress
 from runner.stack.swarm import images
 from runner.stack.swarm.push_progress import PushProgress
+from tests.small_image import import_small_image
 from tests.stack.docker.false_registry import NOWHERE, registry
 
 pytestmark = pytest.mark.docker
@@ -26,11 +24,7 @@ async def engine():
 @pytest.fixture
 def small(api):
     """The name of an image with one file of its own."""
-    files = io.BytesIO()
-    with tarfile.open(fileobj=files, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("empty"))
-    api.import_image_from_data(files.getvalue(), repository="test-push/small", tag="1")
-    yield "test-push/small:1"
+    yield import_small_image(api, "test-push/small")
     names = [name for one in api.images() for name in one["RepoTags"] or () if name.endswith("/small:1")]
     for name in names:
         api.remove_image(name)
