@@ -109,6 +109,9 @@ class TrialBegins(Struct, frozen=True, omit_defaults=True, tag="trial"):
         model: ``closed`` has users who wait for their responses, and no target rate; ``scenarios`` may be
             either.
         search: Whether it is a probe of a search.
+        change: Of a block of a counter-experiment: the change that it tests; else empty.
+        is_changed: Whether this block has the change; its neighbours have the system as it is.
+        proves: Place of the trial whose verdict the counter-experiment is about; 0 without one.
     """
 
     at_s: _Time
@@ -122,6 +125,9 @@ class TrialBegins(Struct, frozen=True, omit_defaults=True, tag="trial"):
     model: LoadModel
     repeat: _Number = 1
     search: bool = False
+    change: _Name = ""
+    is_changed: bool = False
+    proves: _Number = 0
 
 
 class PartSecond(Struct, frozen=True, omit_defaults=True):

@@ -85,12 +85,13 @@ class LiveFeed(Watcher):
 
     def trial_begins(self, trial: Trial, total: int) -> None:
         self._trial, self._usage = trial, RoleUsage()
-        stage = trial.stage
+        stage, proves = trial.stage, trial.counter_experiment_for
         self._tell(
             TrialBegins(
                 self._clock(), trial.order + 1, total, trial_title(trial), trial.configuration.name,
                 stage.name, stage.warmup, stage.duration, model_of(trial), trial.repeat,
-                search=trial.find is not None,
+                search=trial.find is not None, change=trial.change, is_changed=trial.is_changed,
+                proves=0 if proves is None else proves + 1,
             )
         )  # fmt: skip
 

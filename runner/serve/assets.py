@@ -17,6 +17,7 @@ _PACKAGES: Final = {
     "live.css": "runner.serve",
     "live.js": "runner.serve",
     "live_chart.js": "runner.serve",
+    "live_proof.js": "runner.serve",
     "live_run.js": "runner.serve",
     "live_numbers.js": "runner.serve",
 }

@@ -160,6 +160,9 @@
     const t = trial.t_s ?? -begins.warmup_s;
     const length = begins.warmup_s + begins.duration_s;
     text("title", `${begins.number} of ${Math.max(run.total, begins.number)}: ${begins.title}`);
+    const proof = window.LiveProof.text(run, trial, rate);
+    byId("proof").firstElementChild.textContent = proof;
+    show("proof", Boolean(proof));
     byId("bar").value = trial.ends ? 1 : Math.min((t + begins.warmup_s) / length, 1);
     text("left", phase(trial));
     const left = run.secondsLeft();

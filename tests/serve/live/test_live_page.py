@@ -6,12 +6,14 @@ import json
 import random
 import re
 import signal
+import time
 
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import sync_playwright
 
 from runner.cli.live_page import live_page
-from runner.core.live import LoadEnds, Note, RunEnds, Second, TrialEnds
+from runner.core.live import LoadEnds, Note, PlannedTrial, RunEnds, Second, TrialEnds
 from runner.core.live_ends import P95
 from runner.report import number_format
 from runner.store.live_file import LiveFile
@@ -19,7 +21,7 @@ from tests.cli.conftest import Cli
 from tests.cli.test_execute import results_of, wait_for
 from tests.publish.node_tools import node_tools
 from tests.report.page.test_browser import ARGUMENTS
-from tests.serve.live.records import beginning, probes, stage_of, trial
+from tests.serve.live.records import beginning, probes, second, stage_of, trial
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 60_000
@@ -107,6 +109,28 @@ def test_a_stage_and_a_search_are_drawn_accessibly_at_any_width(shown, visit, sc
     for width in (800, 360):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
+
+
+def test_a_counter_experiment_says_what_it_tests_and_what_its_blocks_achieved(shown, visit):
+    served, tell = shown
+    planned = PlannedTrial(1, "one", "100 RPS", "100 RPS", 0.0, 60.0)
+    blocks = [PlannedTrial(number, "one", "100 RPS", "134 RPS", 0.0, 3.0) for number in (2, 3)]
+    tell(replace(beginning(), trials=(planned, *blocks), total=3))
+    for number, is_changed, rps in ((2, False, 62.3), (3, True, None)):
+        tell(replace(trial(number), change="cpu-limit", is_changed=is_changed, proves=1))
+        tell(second(1))
+        if rps:
+            tell(TrialEnds(time.time(), number, "complete", rps=rps))
+    page = visit(served.url)
+    page.wait_for_selector("#proof:not([hidden])")
+
+    assert page.locator("#proof").inner_text() == (
+        "Counter-experiment: is the limit at 100 RPS lifted by the change “cpu-limit”? 134 RPS are offered "
+        "in turn to the system as it is and with that change; this block has the change. Responses per "
+        "second so far: as it is 62.3."
+    )
+    at = page.locator("#rates text").all_text_contents()
+    assert [text for text in at if re.fullmatch(r"\d\d:\d\d:\d\d", text)], at
 
 
 def test_the_charts_of_a_stage_that_has_ended_are_a_key_away(shown, visit):
