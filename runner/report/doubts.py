@@ -62,11 +62,10 @@ class DoubtfulStages:
 
     @property
     def subject(self) -> str:
-        """Which stages are how doubtful: ``100 RPS and 1,000 RPS are suspect``."""
+        """Which results are how doubtful: ``The results for 100 RPS and 1,000 RPS are suspect``."""
         more = len(self.places) - _PLACES_NAMED
         others = [plural(more, "more stage")] if more > 0 else []
-        verb = "is" if len(self.places) == 1 else "are"
-        return f"{listed([*self.places[:_PLACES_NAMED], *others])} {verb} {self.status}"
+        return f"The results for {listed([*self.places[:_PLACES_NAMED], *others])} are {self.status}"
 
     def sentence(self, cores: int | None = None) -> str:
         """Return the stages with their most important reasons, without a full stop.

@@ -30,13 +30,13 @@ def test_a_stage_with_two_reasons_is_named_once():
     stage = stage_with(("the generator was 3 ms late", LATE), ("the CPU figures are doubtful", CONTRADICTS))
     text = "the generator was 3 ms late; the CPU figures are doubtful"
 
-    assert first_doubts([("100 RPS", stage)], 2) == f"100 RPS is suspect: {text}"
-    assert warnings([stage]) == [f"**100 RPS is suspect:** {text}."]
+    assert first_doubts([("100 RPS", stage)], 2) == f"The results for 100 RPS are suspect: {text}"
+    assert warnings([stage]) == [f"**The results for 100 RPS are suspect:** {text}."]
     results = stored("single-process")
     best = headline(results).stage
     place = results.configurations[0].stages.index(best)
     doubted = headline(with_stage(results, (0, place), validity=stage.validity))
-    assert doubted.doubt == f"{best.title} is suspect: {text}"
+    assert doubted.doubt == f"The results for {best.title} are suspect: {text}"
 
 
 def test_stages_whose_reasons_differ_in_their_figures_share_a_sentence():
@@ -45,7 +45,8 @@ def test_stages_whose_reasons_differ_in_their_figures_share_a_sentence():
     (group,) = doubtful([("100 RPS", one), ("200 RPS", other)])
 
     assert group.sentence() == (
-        "100 RPS and 200 RPS are suspect: the generator was 3 ms late. The figures are those of 100 RPS"
+        "The results for 100 RPS and 200 RPS are suspect: the generator was 3 ms late. "
+        "The figures are those of 100 RPS"
     )
 
 

@@ -53,7 +53,7 @@ def test_without_a_limit_the_news_is_good_and_a_doubt_is_named():
 
     assert head.sentence.endswith("every offered rate, up to 1,000 RPS; no limit was reached.")
     assert head.tone is Tone.GOOD
-    assert head.doubt.startswith("1,000 RPS is suspect: the generator was")
+    assert head.doubt.startswith("The results for 1,000 RPS are suspect: the generator was")
 
 
 def test_users_beside_a_rate_that_was_sustained_have_their_limit_named():
@@ -78,8 +78,8 @@ def test_other_programs_are_one_short_sentence_whose_details_are_apart():
     head = headline(results)
 
     assert head.doubt == (
-        "4,000 RPS and 10,000 RPS are suspect: programs outside the experiment used the processors "
-        "(0.50 and 1.20 of 2 cores)"
+        "The results for 4,000 RPS and 10,000 RPS are suspect: programs outside the experiment "
+        "used the processors (0.50 and 1.20 of 2 cores)"
     )
     assert head.doubt_details[1] == (
         "10,000 RPS: programs outside the experiment (python3 (pids 1, 2)) used 1.2"

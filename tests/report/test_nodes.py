@@ -58,7 +58,7 @@ def test_programs_that_read_the_outcome_are_told_the_node() -> None:
     assert summary_rows(RESULTS)[1]["verdict"] == "app-cpu-limited on shop-1"
     assert "app-cpu-limited on shop-1 (likely): on shop-1, a thread of app used" in render_junit(RESULTS)
     assert f'message="{LOST_REASON}"' in render_junit(CUT)
-    assert list(doubts(CUT)) == [f"4,000 RPS is invalid: {LOST_REASON}."]
+    assert list(doubts(CUT)) == [f"The results for 4,000 RPS are invalid: {LOST_REASON}."]
 
 
 def test_the_page_has_the_tables_of_nodes_and_no_column_for_a_host() -> None:

@@ -69,8 +69,8 @@ def test_the_terminal_says_once_for_all_stages_why_they_are_not_valid():
 
     programs = "programs outside the experiment used the processors"
     assert list(doubts(results)) == [
-        f"{listed(titles[1:])} are suspect: a worker was late; {programs}.",
-        f"{titles[0]} is suspect: a worker was late.",
+        f"The results for {listed(titles[1:])} are suspect: a worker was late; {programs}.",
+        f"The results for {titles[0]} are suspect: a worker was late.",
     ]
     assert list(doubts(stored("single-process"))) == []
 
@@ -80,7 +80,7 @@ def test_many_reasons_of_a_stage_are_counted_on_the_terminal():
     results = with_stage(stored("single-process"), validity=StageValidity(Validity.SUSPECT, reasons))
 
     assert list(doubts(results)) == [
-        "100 RPS is suspect: worker 0 was late; worker 1 was late; 4 more reasons."
+        "The results for 100 RPS are suspect: worker 0 was late; worker 1 was late; 4 more reasons."
     ]
 
 
