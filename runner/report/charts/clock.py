@@ -55,4 +55,4 @@ def clock_axis(spans: Sequence[ClockSpan]) -> Spec:
         moment = f"utcFormat({began_ms} + (datum.value - {exact(span.origin)}) * 1000, '%H:%M:%S')"
         within = f"datum.value >= {exact(span.begins)} && datum.value <= {exact(span.ends)}"
         text = f"{within} ? {moment} : ({text})"
-    return {"labelExpr": f"[{seconds}, {text}]"}
+    return {"labelExpr": f"[{seconds}, {text}]", "labelSeparation": 8}

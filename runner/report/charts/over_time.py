@@ -20,6 +20,8 @@ _PAUSE_S: Final = 2.0
 _MOST_DOTTED: Final = 300
 """Seconds of a run up to which each panel has a dot for each of them."""
 _TIME: Final = "Seconds of load, with shortened pauses"
+_TIME_AND_CLOCK: Final = "Seconds of load, and time (UTC)"
+"""Short, as a telephone gives a chart only as much room as its axis title leaves."""
 _TICKS: Final = {"tickMinStep": 1}
 _CHARACTER_WIDTH: Final = 6.0
 """Pixels, of the names above the stages."""
@@ -227,7 +229,7 @@ def _clock(bands: Sequence[Band]) -> Spec:
 
 
 def _title_of_axis(bands: Sequence[Band]) -> str:
-    return f"{_TIME}; below: time of day (UTC)" if _clock(bands) else _TIME
+    return _TIME_AND_CLOCK if _clock(bands) else _TIME
 
 
 def _clock_tooltip(bands: Sequence[Band]) -> list[str]:

@@ -306,7 +306,7 @@
       const item = document.createElement("li"), when = document.createElement("time"), what = document.createElement("span");
       const moment = new Date(note.at_s * 1000);
       when.dateTime = moment.toISOString();
-      when.textContent = moment.toLocaleTimeString([], { hour12: false });
+      when.textContent = moment.toISOString().slice(11, 19);
       what.textContent = note.text;
       item.append(when, what);
       return item;

@@ -36,7 +36,7 @@ def test_the_axis_is_drawn_with_the_time_of_day_below_the_seconds():
     chart = over_time(clocked())
     _, light, _ = draw([chart])[chart.name]
 
-    assert "time of day (UTC)" in light.decode()
+    assert "Seconds of load, and time (UTC)" in light.decode()
     assert re.findall(r">(23:59:\d\d|00:0\d:\d\d)<", light.decode())
 
 
