@@ -59,6 +59,22 @@ def test_a_signal_that_is_ignored_at_the_start_stays_ignored(cli, number):
     assert results_of(cli.folder / "run")["run"]["status"] == "complete"
 
 
+def test_a_run_in_the_background_of_a_script_ends_by_sigterm_as_its_shell_ignores_sigint(cli):
+    spec = cli.write(stages=[{"rps": 20, "duration": "60s"}])
+    noted = cli.folder / "pid"
+    script = ["sh", "-c", f'"$0" "$@" & echo "$!" >"{noted}"; wait "$!"']
+    shell = start(cli, "execute", spec, "--no-lock", "--no-calibrate", "--out", "run", before=script)
+    wait_for(shell, "offering")
+    pid = int(noted.read_text())
+    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGTERM)
+
+    shell.communicate(timeout=60)
+
+    assert shell.returncode == 128 + signal.SIGTERM
+    assert results_of(cli.folder / "run")["run"]["signal"] == "SIGTERM"
+
+
 def test_a_run_under_nohup_survives_its_terminal(cli):
     spec = cli.write(stages=[{"rps": 20, "duration": "2s"}])
     run = " ".join(cli.words(["execute", spec, "--no-lock", "--no-calibrate", "--out", "run"]))
