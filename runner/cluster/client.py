@@ -73,7 +73,7 @@ class Cluster:
 
     @property
     def hub_lost(self) -> str:
-        """Why the hub is gone, and with it all agents; empty while it lives."""
+        """Why the hub is gone, and with it all agents, as a sentence; empty while it lives."""
         return self._hub.hub_lost
 
     @property
@@ -131,7 +131,7 @@ class Cluster:
                 to_hub = await clocks.measure(self._hub.round_trip)
                 measured = await self._hub.measure(wanted)
             except trio.BrokenResourceError:
-                raise HubLost(f"the hub was lost: {self.hub_lost}") from None
+                raise HubLost(self.hub_lost) from None
             now_ns, legs = time.monotonic_ns(), measured.legs
             if to_hub:
                 offsets = {

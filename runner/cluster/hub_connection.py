@@ -46,7 +46,7 @@ class HubConnection:
     Attributes:
         agents: Those that have joined, lost ones included, by their nodes' names.
         lost: Why the agent of a node no longer takes part.
-        hub_lost: Why the hub is gone; empty while it lives.
+        hub_lost: Why the hub is gone, and where it was, as a sentence; empty while it lives.
         parts: The processes and questions that agents report of.
         refused: The connections that the hub has refused: how many, and address and reason of the last one.
     """
@@ -121,9 +121,9 @@ class HubConnection:
         """The hub is gone, and with it all agents; the first reason stays."""
         if self.hub_lost:
             return
-        self.hub_lost = reason
+        self.hub_lost = f"the hub on {self._channel.node} was lost: {reason}"
         for node in set(self.agents) - set(self.lost):
-            self._lose(node, f"the hub was lost: {reason}")
+            self._lose(node, self.hub_lost)
         for answer in self._answers.values():
             answer.come.set()
         self._change()

@@ -148,13 +148,13 @@ class _Opening:
                 await self._close()
 
     async def _close(self) -> None:
-        """Remove hub and agents; bounded in time, not interrupted by a cancellation."""
+        """End hub and agents, whose end `Placer.remove_all` waits for; bounded in time, not interrupted."""
         with trio.CancelScope(shield=True), trio.move_on_after(_REMOVED_WITHIN_S):
             if self._channel:
                 await self._channel.aclose()
             async with trio.open_nursery() as nursery:
                 for name in self._nodes:
-                    nursery.start_soon(self._placer.remove, name)
+                    nursery.start_soon(partial(self._placer.remove, name, wait=False))
 
     async def _start_hub(self, network: str | None, port: int) -> Channel:
         channel = self._channel = await self._placer.start_hub(
@@ -253,7 +253,7 @@ class _Opening:
                 await hub.wait_until(settled)
                 nursery.cancel_scope.cancel()
         if hub.hub_lost:
-            raise HubLost(f"the hub was lost: {hub.hub_lost}")
+            raise HubLost(hub.hub_lost)
         for lost in hub.lost.values():
             raise AgentFailed(f"the agent on {lost.node} was lost at once: {lost.reason}")
         for name in self._missing(hub):

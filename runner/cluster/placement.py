@@ -195,6 +195,10 @@ class Channel(Protocol):
     def address(self) -> str:
         """The address with which agents reach this program: `HUB_ALIAS` on a network of the run."""
 
+    @property
+    def node(self) -> str:
+        """The name of the node on which it runs."""
+
     async def send_line(self, line: bytes) -> None:
         """Send a line, its end included; several tasks may send at the same time, lines stay whole.
 
@@ -258,8 +262,13 @@ class Placer(Protocol):
     async def output(self, name: str, lines: int) -> Mapping[str, tuple[str, ...]]:
         """Return the last lines of each task of a plan, by task id; empty where there are none."""
 
-    async def remove(self, name: str) -> None:
-        """Remove a program; returns when its tasks are gone. One that is unknown is no error."""
+    async def remove(self, name: str, *, wait: bool = True) -> None:
+        """Remove a program; one that is unknown is no error.
+
+        Args:
+            name: Of its plan.
+            wait: Whether to return when its tasks are gone; `remove_all` waits for them in any case.
+        """
 
     async def remove_all(self) -> str:
         """Remove everything of the run; returns what is left, empty for nothing. Bounded in time."""

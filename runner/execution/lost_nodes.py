@@ -75,7 +75,4 @@ async def ask_again(site: GeneratorNodes, cluster: Cluster, say: Callable[[str],
 
 def hub_lost(cluster: Cluster) -> EnvironmentLacks:
     """Return the error that ends a run whose hub is gone."""
-    return EnvironmentLacks(
-        f"the hub of the agents was lost: {cluster.hub_lost}",
-        hint="see that the manager of the swarm runs and is reached",
-    )
+    return EnvironmentLacks(cluster.hub_lost, hint="see that this manager of the swarm runs and is reached")

@@ -19,6 +19,7 @@ class MemoryChannel:
     """The hub's standard input and output, as streams in memory."""
 
     address = "127.0.0.1"
+    node = "node-1"
 
     def __init__(self, stream):
         self._stream, self._reader, self._writer = stream, LineReader(stream), LineWriter(stream)
@@ -78,7 +79,7 @@ class InProcessPlacer:
     async def output(self, name, lines):
         return {}
 
-    async def remove(self, name):
+    async def remove(self, name, *, wait=True):
         self.scopes[name].cancel()
 
     async def remove_all(self):

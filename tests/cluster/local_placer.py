@@ -29,6 +29,7 @@ class LocalChannel:
     def __init__(self, process):
         self.process = process
         self.address = "127.0.0.1"
+        self.node = "node-1"
         self._reader, self._writer = LineReader(process.stdout), LineWriter(process.stdin)
 
     async def send_line(self, line):
@@ -114,7 +115,7 @@ class LocalPlacer:
         text = (self.folder / f"{name}.err").read_text()
         return {name: tuple(deque(text.splitlines(), lines))}
 
-    async def remove(self, name):
+    async def remove(self, name, *, wait=True):
         if process := self.processes.get(name):
             self.kill(name)
             await process.wait()

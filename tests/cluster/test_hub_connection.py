@@ -27,6 +27,7 @@ class FalseChannel:
     """What a hub says and is told."""
 
     address = "lp-hub"
+    node = "node-1"
 
     def __init__(self):
         self.say, self._said = trio.open_memory_channel(100)
@@ -80,8 +81,8 @@ async def connection():
 async def test_a_hub_that_sends_something_else_is_lost_with_all_agents(line, reason):
     async with connection() as (channel, hub):
         channel.say.send_nowait(line)
-        assert await hub.wait_until(lambda: hub.hub_lost or None) == reason
-        assert {agent.reason for agent in hub.lost.values()} == {f"the hub was lost: {reason}"}
+        assert await hub.wait_until(lambda: hub.hub_lost or None) == f"the hub on node-1 was lost: {reason}"
+        assert {agent.reason for agent in hub.lost.values()} == {hub.hub_lost}
         with pytest.raises(trio.BrokenResourceError):
             await hub.round_trip()
 
@@ -89,7 +90,8 @@ async def test_a_hub_that_sends_something_else_is_lost_with_all_agents(line, rea
 async def test_the_last_words_of_a_hub_that_is_gone_are_quoted():
     async with connection() as (channel, hub):
         channel.say.close()
-        assert await hub.wait_until(lambda: hub.hub_lost or None) == "its connection ended: MemoryError"
+        lost = await hub.wait_until(lambda: hub.hub_lost or None)
+        assert lost == "the hub on node-1 was lost: its connection ended: MemoryError"
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_events_name_the_nodes_that_were_lost_in_the_order_of_time():
 
 
 def test_one_lost_hub_is_one_event_and_one_sentence():
-    hub = "the hub was lost: its connection ended"
+    hub = "the hub on n0 was lost: its connection ended"
     nodes = tuple(
         NodeLoad(f"n{number}", 1, 0.2, 500, lost=hub, lost_at_s=2.0 + number / 1000, not_offered=100)
         for number in range(5)

@@ -169,7 +169,7 @@ def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
     )
     assert [stage["status"] for stage in run.stages] == ["complete", "aborted"]
     (event,) = run.trials[1]["events"]
-    assert event["message"].startswith("generator lost on node-2, node-3: the hub was lost: ")
+    assert event["message"].startswith("generator lost on node-2, node-3: the hub on node-1 was lost: ")
     assert run.stages[1]["validity"]["reasons"][0] == event["message"]
     swarm.restore()
     assert left_on(swarm)

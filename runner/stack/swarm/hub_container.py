@@ -43,8 +43,10 @@ class HubChannel:
         stream: trio.abc.Stream,
         output: ContainerOutput,
         address: str,
+        node: str,
     ) -> None:
         self.address = address
+        self.node = node
         self._engine = engine
         self._id = container_id
         self._stream = stream
@@ -121,21 +123,21 @@ async def start_hub(
     """
     arguments = _arguments(engine, run_id, image, command, network)
     try:
+        node = await own_node(engine)
         created = await engine.read(Created, engine.api.create_container, **arguments)
         if files:
             await engine.call(engine.api.put_archive, created.id, "/", _archive(files))
-        address = HUB_ALIAS if network else (await own_node(engine)).address
-        return await _start_attached(engine, created.id, address)
+        return await _start_attached(engine, created.id, HUB_ALIAS if network else node.address, node.name)
     except EngineRefused as refused:
         raise StackFailed(
             f"the hub could not be started: {refused.reason}", hint=hub_advice(refused)
         ) from refused
 
 
-async def _start_attached(engine: Engine, container: str, address: str) -> HubChannel:
+async def _start_attached(engine: Engine, container: str, address: str, node: str) -> HubChannel:
     """Start a container whose lines are attached first, so that none is missed."""
     stream, output = await attach(engine, container)
-    channel = HubChannel(engine, container, stream, output, address)
+    channel = HubChannel(engine, container, stream, output, address, node)
     try:
         await engine.call(engine.api.start, container)
     except BaseException:

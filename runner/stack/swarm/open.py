@@ -85,7 +85,7 @@ def _addresses_here(starter: Starter, addresses: Addresses) -> Addresses:
 
 
 async def _leave(starter: Starter) -> None:
-    """Keep the output of all tasks, and remove them; bounded in time."""
+    """Keep the output of all tasks, and end them, which the placer waits for; bounded in time."""
     with trio.move_on_after(_LOGS_S):
         async with trio.open_nursery() as nursery:
             for one in starter.monitor.tasks:
@@ -94,7 +94,7 @@ async def _leave(starter: Starter) -> None:
 
     async def remove(name: str) -> None:
         try:
-            await starter.placer.remove(name)
+            await starter.placer.remove(name, wait=False)
         except LoadproofError as error:
             starter.context.say(f"{name} cannot be removed from the swarm: {error.message}")
         else:

@@ -224,10 +224,14 @@ class SwarmPlacer:
                 return ()
         return ()
 
-    async def remove(self, name: str) -> None:
-        """Remove a program; returns when its tasks are gone, or after half a minute."""
+    async def remove(self, name: str, *, wait: bool = True) -> None:
+        """Remove a program; waits half a minute at most.
+
+        Raises:
+            EnvironmentLacks: The manager does not answer.
+        """
         with trio.move_on_after(_REMOVED_WITHIN_S):
-            await remove_plan(self.engine, self._label(name), self._ends)
+            await remove_plan(self.engine, self._label(name), self._ends if wait else None)
 
     async def remove_all(self) -> str:
         """Remove everything of the run; returns what is left, empty for nothing. Takes half a minute."""

@@ -106,8 +106,9 @@ async def remove_swarm_run(engine: Engine, run_id: str, ends: TaskEnds, left: li
     while True:
         objects = await find_objects(engine, label)
         left[:] = [str(item) for item in objects]
-        await remove_objects(engine, objects)
+        await remove_objects(engine, [item for item in objects if item.kind != "network"])
         on_nodes = await ends.wait(label)
+        await remove_objects(engine, [item for item in objects if item.kind == "network"])
         if not objects and not engine.pending:
             return on_nodes
         await trio.sleep(_ROUND_S if engine.pending else 0)
