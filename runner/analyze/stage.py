@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
 from runner.analyze import kernel_counters, validity, verdict
@@ -76,6 +76,24 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
         max_in_flight=configuration.load.max_in_flight,
     )
     return replace(stage, verdict=judged, nodes=without_unchanged(stage.nodes))
+
+
+class _RunFields(TypedDict):
+    """The fields of a stage that say how its run went."""
+
+    status: StageStatus
+    events: tuple[StageEvent, ...]
+    window_at: str | UnsetType
+
+
+def _of_run(facts: TrialFacts | None) -> _RunFields:
+    if facts is None:
+        return {"status": StageStatus.NOT_RUN, "events": (), "window_at": UNSET}
+    return {
+        "status": StageStatus(facts.status),
+        "events": tuple(_event(event) for event in facts.events),
+        "window_at": facts.window_at or UNSET,
+    }
 
 
 def _limited(trial: Trial, facts: TrialFacts, stage: Stage) -> verdict.Limited | None:
@@ -165,10 +183,8 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         timeout_s=configuration.load.timeout,
         repeat=trial.repeat,
         order=trial.order,
-        status=StageStatus(facts.status) if facts else StageStatus.NOT_RUN,
         replicas=configuration.topology.replicas,
-        events=tuple(_event(event) for event in (facts.events if facts else ())),
-        window_at=(facts.window_at if facts else "") or UNSET,
+        **_of_run(facts),
         **asdict(whole),
         cpu_cores=cpu,
         **_of_subjects(together, offer.window_s, peak_s),
