@@ -28,7 +28,7 @@ _SCAN_EVERY_S: Final[Seconds] = 2.0
 _SCAN_SHARE: Final = 0.01
 """Of a processor's time, for looking whether there are new runs."""
 _SAVE_EVERY_S: Final[Seconds] = 15.0
-_PATIENCE_S: Final[Seconds] = 0.4
+_PATIENCE_S: Final[Seconds] = 0.25
 _FIRST_S: Final[Seconds] = 0.05
 """How long a list waits for the look into the folder, later and at first."""
 _MAX_KEPT: Final = 32 * BYTES_PER_MIB
