@@ -8,7 +8,7 @@ maxima is milliseconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -131,14 +131,17 @@ def interval_log(trials: Sequence[EncodedTrial]) -> str:
     return head + stamps + _LEGEND + "".join(line for *_, line in lines)
 
 
-def tags(trials: Iterable[EncodedTrial]) -> list[str]:
-    """Return a tag for each trial, all different: ``docker-4k/4000-RPS/1``."""
-    made: list[str] = []
-    for trial in trials:
+def tags(trials: Sequence[EncodedTrial]) -> list[str]:
+    """Return a tag for each trial, all different: ``docker-4k/4000-RPS/1``.
+
+    Of trials that would have the same tag, all but the first one in the run end in their `order`.
+    """
+    made: dict[int, str] = {}
+    for trial in sorted(trials, key=lambda trial: trial.order):
         parts = [trial.configuration, trial.stage, str(trial.repeat)]
         tag = "/".join(map(_word, [*parts, trial.change] if trial.change else parts))
-        made.append(f"{tag}/{trial.order}" if tag in made else tag)
-    return made
+        made[trial.order] = f"{tag}/{trial.order}" if tag in made.values() else tag
+    return [made[trial.order] for trial in trials]
 
 
 def _word(text: str) -> str:
