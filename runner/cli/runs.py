@@ -32,7 +32,7 @@ def runs(folder: Path, experiment: str | None, limit: int | None, every: bool, f
     r"""List the runs in FOLDER, newest first: verdict, rate, p95 and failed thresholds. Default: reports.
 
     The rate is the highest sustained one; with a ~, the highest throughput of a run that sustained none.
-    A run whose specification is not that of the run before it on such a machine is marked.
+    A run whose specification differs from that of the run before it on the same kind of machine is marked.
     Runs that are damaged, were interrupted or are in progress are listed as what they are.
 
     \b

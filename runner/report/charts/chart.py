@@ -43,6 +43,13 @@ _TITLE_WIDTH: Final = 88
 _WHEEL: Final = "wheel![event.ctrlKey || event.metaKey || event.shiftKey]"
 FADING: Final[Spec] = {"condition": {"param": "pick", "value": 1}, "value": 0.12}
 """Opacity of a series that the legend filters."""
+MAIN_IS_THICKER: Final[Spec] = {
+    "field": "main",
+    "type": "ordinal",
+    "scale": {"domain": [False, True], "range": [1.5, 4]},
+    "legend": None,
+}
+"""The size of a line: thicker where ``main`` is true, which is the part that limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,6 @@ _APART: Final = 1.05
 """Ratio of a role's CPU to that of its busiest thread from which both are drawn."""
 
 
-_WEIGHTS: Final[Spec] = {"domain": [False, True], "range": [1.5, 4]}
-"""Width of the lines, and of that of the part that limits."""
-
-
 def cpu(stages: WhyStages) -> Chart | None:
     """Return a line for each role over the rate; of a single rate, a bar for each; None without CPU."""
     role = limiting_role(stages.limited)
@@ -129,8 +125,7 @@ def _lines(
         "y": chart.quantitative("cores", "CPU cores"),
         "color": chart.colour_scale(colours),
     }
-    weight = {"field": "main", "type": "ordinal", "scale": _WEIGHTS, "legend": None}
-    line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "size": weight}}
+    line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "size": chart.MAIN_IS_THICKER}}
     points: Spec = {
         "mark": {"type": "point", "filled": True, "opacity": 1, "size": 40},
         "encoding": {**shared, "tooltip": chart.tooltip("series", "level", "cores")},

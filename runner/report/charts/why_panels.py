@@ -54,9 +54,7 @@ def _lines(stages: WhyStages, panel: CausePanel, height: int) -> Spec:
         "y": chart.quantitative("value", panel.title),
         "color": chart.colour_scale(panel.colours),
     }
-    weights = {"domain": [False, True], "range": [1.5, 4]}
-    size = {"field": "main", "type": "ordinal", "scale": weights, "legend": None}
-    line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "size": size}}
+    line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "size": chart.MAIN_IS_THICKER}}
     point: Spec = {
         "mark": {"type": "point", "filled": True, "opacity": 1, "size": 40},
         "encoding": {**shared, "tooltip": chart.tooltip("series", "level", "value")},
