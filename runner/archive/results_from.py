@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from runner.core.errors import ArchiveDamaged, StoredRunError
+from runner.core.errors import ArchiveDamaged, LoadproofError, StoredRunError
 from runner.core.results import Results
 from runner.store.results_file import parse_results, read_results
 from runner.store.run_names import RESULTS
@@ -31,6 +31,34 @@ def read_results_of(path: Path) -> Results:
         return parse_results(files[RESULTS], path / RESULTS)
     except StoredRunError as error:
         raise ArchiveDamaged(error.message, hint=error.hint, details=error.details) from None
+
+
+def read_results_or_journal(run: Path) -> tuple[Results, tuple[str, ...]]:
+    """Return the results of a run; where a folder has none that can be read, those that its journal gives.
+
+    Returns:
+        The results, and lines that say why they are those of the journal; none where they are not.
+
+    Raises:
+        StoredRunError: There is no run, or neither its results nor its journal can be read.
+    """
+    try:
+        return read_results_of(run), ()
+    except StoredRunError as error:
+        if not run.is_dir():
+            raise
+        return _from_journal(run, error)
+
+
+def _from_journal(run: Path, error: StoredRunError) -> tuple[Results, tuple[str, ...]]:
+    from runner.store.reanalyze import reanalyze_folder  # noqa: PLC0415  (it needs the specification's types)
+
+    try:
+        results = reanalyze_folder(run)
+    except LoadproofError:
+        raise error from None  # it explains what the folder of a run contains
+    why = error.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
+    return results, (f"{why}: the report shows what the journal contains", *error.details)
 
 
 def is_archive(path: Path) -> bool:

@@ -10,10 +10,10 @@ import click
 
 from runner.cli import exit_codes
 from runner.cli.output import answer_path, put, say
-from runner.core.errors import LoadproofError, StoredRunError, UsageError
+from runner.core.errors import UsageError
 from runner.core.facts import TrialFacts
 from runner.core.results import Results
-from runner.store.run_names import CHARTS, LIVE, RESULTS
+from runner.store.run_names import CHARTS
 
 
 def _markdown(results: Results, run: Path) -> str:
@@ -126,8 +126,8 @@ def report(run: Path, form: str, reanalyze: bool, write: bool, out: Path | None)
     The formats `timeseries` and `histograms` are tables of the journal, in CSV or in newline-delimited JSON:
     a row for each second of each stage, request, scenario and role; a row for each bucket of a histogram.
 
-    If results.json is missing because the run was killed, or is damaged, the report shows what the journal
-    contains.
+    If results.json is missing because the run was killed, is of before the run was resumed, or is damaged,
+    the report shows what the journal contains.
     """
     results = _reanalyzed(run) if reanalyze else _stored(run)
     if write:
@@ -166,34 +166,10 @@ def _reanalyzed(run: Path) -> Results:
 
 
 def _stored(run: Path) -> Results:
-    """Return the stored results; if they are missing, damaged or newer, those in the journal."""
-    from runner.archive.results_from import read_results_of
+    """Return the stored results; if they are missing, damaged, older or newer, those in the journal."""
+    from runner.archive.results_from import read_results_or_journal
 
-    try:
-        if (run / LIVE).exists():  # in progress, or killed
-            _refuse_older_results(run)
-        return read_results_of(run)
-    except StoredRunError as error:
-        if not run.is_dir():
-            raise
-        return _from_journal(run, error)
-
-
-def _refuse_older_results(run: Path) -> None:
-    """Raise StoredRunError if a run was resumed and has not ended since its results were written."""
-    from runner.store.run_file import is_unfinished
-
-    if (run / RESULTS).exists() and is_unfinished(run):
-        raise StoredRunError(f"{run} was resumed and has not ended; its {RESULTS} is older")
-
-
-def _from_journal(run: Path, error: StoredRunError) -> Results:
-    from runner.store.reanalyze import reanalyze_folder
-
-    try:
-        results = reanalyze_folder(run)
-    except LoadproofError:
-        raise error from None  # it explains what the folder of a run contains
-    why = error.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
-    say(f"{why}: the report shows what the journal contains", *error.details)
+    results, why = read_results_or_journal(run)
+    if why:
+        say(*why)
     return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,11 +48,11 @@ def read_runs(path: Path) -> list[Results]:
     """
     from runner.archive.results_from import read_results_of
     from runner.store.results_file import read_results
-    from runner.store.run_folder import RESULTS
+    from runner.store.run_names import RESULTS, RUN
 
-    if not path.is_dir() or (path / RESULTS).exists():
+    if not path.is_dir() or any((path / name).exists() for name in (RESULTS, RUN)):
         return [read_results_of(path)]
-    folders = sorted(file.parent for file in path.glob("**/" + RESULTS))
+    folders = sorted({file.parent for name in (RESULTS, RUN) for file in path.glob("**/" + name)})
     archives = [
         file for file in sorted(path.glob("**/*.zip")) if file.is_file() and file.parent not in folders
     ]
@@ -61,7 +62,7 @@ def read_runs(path: Path) -> list[Results]:
         raise StoredRunError(
             f"there are more than {_MAX_RUNS} runs in {path}", hint="give one of the folders in it"
         )
-    runs = [read_results(folder) for folder in folders if _is_run(folder)]
+    runs = [read_results(folder) for folder in _with_results(folders)]
     runs += [results for file in archives if (results := _read_archive(file)) is not None]
     if not runs:
         raise StoredRunError(f"there is no run in {path}", hint="give a folder that `runner execute` wrote")
@@ -80,11 +81,24 @@ def _read_archive(file: Path) -> Results | None:
         return None
 
 
-def _is_run(folder: Path) -> bool:
-    """Return whether a folder with a results.json is a run; other programs write files of that name too."""
-    from runner.store.run_folder import JOURNAL, SPEC
+def _with_results(folders: Sequence[Path]) -> list[Path]:
+    """Return the folders of runs with results, and say what the others are.
 
-    if (folder / JOURNAL).exists() or (folder / SPEC).exists():
-        return True
-    say(f"ignored: {folder} is not the folder of a run")
-    return False
+    Other programs write files of these names too.
+    """
+    from runner.store.run_names import JOURNAL, SPEC
+    from runner.store.unfinished import has_results, unfinished
+
+    with_results, hint = [], ""
+    for folder in folders:
+        if not any((folder / name).exists() for name in (JOURNAL, SPEC)):
+            say(f"ignored: {folder} is not the folder of a run")
+        elif has_results(folder):
+            with_results.append(folder)
+        else:
+            error = unfinished(folder)
+            say(f"ignored: {error.message}")
+            hint = hint or error.hint
+    if hint:
+        say(hint, label="hint:", colour="cyan")
+    return with_results

@@ -64,11 +64,11 @@ def timeseries(run: Path) -> bytes:
     Raises:
         StoredRunError: It cannot be read.
     """
-    from runner.archive.results_from import read_results_of
+    from runner.archive.results_from import read_results_or_journal
     from runner.archive.trials_from import read_trials_of
     from runner.outputs.tables import timeseries_csv
 
-    return timeseries_csv(read_results_of(run), read_trials_of(run)).encode()
+    return timeseries_csv(read_results_or_journal(run)[0], read_trials_of(run)).encode()
 
 
 def comparison_text(base: Path, head: Path, force: bool) -> tuple[str, str]:

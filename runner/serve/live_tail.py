@@ -23,7 +23,8 @@ from runner.core.units import Bytes, Seconds
 from runner.serve.live_history import RunHistory
 from runner.serve.visible_json import visible_json
 from runner.store.live_file import is_in_progress
-from runner.store.run_names import LIVE, RESULTS
+from runner.store.run_names import LIVE
+from runner.store.unfinished import has_results
 
 POLL_S: Final[Seconds] = 0.5
 _CHUNK: Final[Bytes] = 1024 * 1024
@@ -171,8 +172,7 @@ class LiveTail:
         if ends is not None:
             self.state = LiveState.FAILED if ends.status == "failed" else LiveState.ENDED
         elif begins is None:
-            has_results = (self._folder / RESULTS).exists()
-            self.state = LiveState.ENDED if has_results else LiveState.WAITING
+            self.state = LiveState.ENDED if has_results(self._folder) else LiveState.WAITING
         else:
             self.state = LiveState.RUNNING if is_in_progress(begins, self._folder) else LiveState.DIED
         if self.state is LiveState.ENDED:

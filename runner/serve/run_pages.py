@@ -23,6 +23,7 @@ from runner.serve.workshop import JobFailed
 from runner.store.live_file import is_in_progress, read_beginning
 from runner.store.run_names import RESULTS
 from runner.store.run_summary import RunState, RunSummary
+from runner.store.unfinished import has_results
 
 FILES: Final = {
     "report.md": "text/markdown; charset=utf-8",
@@ -85,17 +86,21 @@ async def _report(request: Request, site: Site, run: RunSummary, where: Path | N
 
 
 def _saved(run: RunSummary) -> list[Link]:
-    """Return links to the files of a run that can be saved: of an interrupted one, what its journal gives."""
-    kinds = [kind for kind in FILES if kind != "archive" or run.is_archive or run.archive]
-    if run.state is RunState.INTERRUPTED:
-        kinds = ["timeseries"]
-    return [Link(f"/download/{kind}/{address(run)}", _FILE_NAMES.get(kind, kind)) for kind in kinds]
+    """Return links to the files of a run that can be saved."""
+    return [Link(f"/download/{kind}/{address(run)}", _FILE_NAMES.get(kind, kind)) for kind in _kinds(run)]
+
+
+def _kinds(run: RunSummary) -> list[str]:
+    """Return what can be saved of a run: of an interrupted one, what its journal gives."""
+    if run.state in {RunState.INTERRUPTED, RunState.RUNNING}:
+        return ["timeseries"]
+    return [kind for kind in FILES if kind != "archive" or run.is_archive or run.archive]
 
 
 def _is_in_progress(site: Site, run: RunSummary) -> bool:
     """Return whether a run that the list has not read yet is in progress."""
     where = inside(site, run)
-    beginning = read_beginning(where) if where and not (where / RESULTS).exists() else None
+    beginning = read_beginning(where) if where and not has_results(where) else None
     return beginning is not None and where is not None and is_in_progress(beginning, where)
 
 
@@ -103,7 +108,7 @@ async def download(request: Request) -> Response:
     """Return a file of a run for saving."""
     kind = str(request.path_params["kind"])
     run, site = run_of(request, f"/download/{kind}/"), site_of(request)
-    where = inside(site, run) if run and kind in FILES else None
+    where = inside(site, run) if run and kind in _kinds(run) else None
     if run is None or where is None:
         return no_such_run(request)
     headers = {"Content-Disposition": _disposition(run, kind)}

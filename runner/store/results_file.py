@@ -19,6 +19,7 @@ from runner.experiment.suggestions import harmless
 from runner.store.bounded_read import NotFound, NotReadable, read_bounded
 from runner.store.json_text import readable
 from runner.store.results_upgrade import upgraded
+from runner.store.unfinished import is_unfinished, unfinished
 
 SCHEMA_VERSION: Final = 1
 _FILE: Final = "results.json"
@@ -46,9 +47,12 @@ def read_results(path: Path) -> Results:
         path: The run's folder, or the file itself.
 
     Raises:
-        StoredRunError: There are none, or they are partial, damaged, newer or edited.
+        StoredRunError: There are none, or they are partial, damaged, newer, edited, or of before the run was
+            resumed.
     """
     file = path / _FILE if path.is_dir() else path
+    if file.name == _FILE and is_unfinished(file.parent) and file.exists():
+        raise unfinished(file.parent)
     return parse_results(_content(path, file), file)
 
 
@@ -141,12 +145,8 @@ def _missing(path: Path, file: Path) -> NoReturn:
             f"there is no run at {path}",
             hint="give the folder that `runner execute` wrote, such as reports/NAME/TIME",
         )
-    journal = path / _JOURNAL
-    if journal.is_file():
-        raise StoredRunError(
-            f"the run in {path} never ended: there is no {file.name}",
-            hint=f"{journal} contains every trial that ended before the run was killed",
-        )
+    if (path / _JOURNAL).is_file():
+        raise unfinished(path)
     raise StoredRunError(
         f"{path} is no run folder: there is no {file.name} in it",
         hint="give the folder that `runner execute` wrote, such as reports/NAME/TIME",

@@ -123,15 +123,6 @@ def read_resume_point(folder: Path) -> ResumePoint:
     return ResumePoint(run_file, complete, len(entries))
 
 
-def is_unfinished(folder: Path) -> bool:
-    """Return whether the run in a folder goes on or was killed, also if it has results from before that."""
-    try:
-        content = read_bounded(folder / RUN, MAX_RUN_FILE, "a run file")
-        return not parse_run_file(content, RUN).run.is_finished
-    except (NotReadable, StoredRunError):
-        return False
-
-
 def host_differences(run_file: RunFile, environment: Mapping[str, object]) -> Sequence[str]:
     """Return the differences between this machine and the one that a run was started on, as phrases."""
     before = run_file.run.environment

@@ -25,10 +25,11 @@ from runner.report.threshold_lines import threshold_lines
 from runner.store.bounded_read import MAX_SPEC, NotReadable, read_bounded
 from runner.store.live_file import is_in_progress, read_beginning, read_end
 from runner.store.results_file import read_results
-from runner.store.run_file import is_unfinished, parse_run_file
+from runner.store.run_file import parse_run_file
 from runner.store.run_index_scan import Candidate, short, unmeasured
-from runner.store.run_names import JOURNAL, LIVE, RESULTS, RUN, SPEC
+from runner.store.run_names import JOURNAL, RESULTS, RUN, SPEC
 from runner.store.run_summary import RunState, RunSummary
+from runner.store.unfinished import is_unfinished
 
 ArchiveReader: TypeAlias = Callable[[Path], Results]
 """Returns the results in an archive, compared with its manifest; see `runner.archive.results_from`."""
@@ -59,7 +60,7 @@ def summarize(folder: Path, candidate: Candidate, read_archive: ArchiveReader) -
 def _summary(where: Path, candidate: Candidate, read_archive: ArchiveReader) -> RunSummary:
     if candidate.is_archive:
         return _of_results(candidate, read_archive(where))
-    if RESULTS in candidate.names and not (LIVE in candidate.names and is_unfinished(where)):
+    if RESULTS in candidate.names and not is_unfinished(where):
         return _of_results(candidate, read_results(where))
     return _unfinished(candidate, where)
 

@@ -206,7 +206,7 @@ def _candidates(path: str, content: _Content) -> Iterator[Candidate]:
 
 def _run(path: str, content: _Content, names: frozenset[str]) -> Candidate:
     files = content.of_run
-    read = (RESULTS,) if RESULTS in names else _OF_KEY
+    read = (RESULTS, RUN) if RESULTS in names else _OF_KEY
     key = _key([files[name] for name in read if name in files])
     key += ((LIVE, 0, 0),) if LIVE in names else ()
     archives = [entry.name for entry in content.archives if entry.is_file(follow_symlinks=False)]

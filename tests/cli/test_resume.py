@@ -70,9 +70,51 @@ def test_a_killed_run_is_unfinished_in_every_command(cli, folder):
     # as after a run that was aborted, resumed, and then killed
     (folder / "results.json").write_text(report.stdout.replace("its runner was killed", "an older end"))
     newer = cli.in_process("report", folder)
-    assert "resumed and has not ended; its results.json is older" in newer.stderr
+    assert "was resumed and never ended: its results.json is of before it was resumed" in newer.stderr
     assert "its runner was killed" in newer.stdout
     assert interrupted_row(cli)["verdict"] == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "run", "run"),
+        ("compare", "run/results.json", "run"),
+        ("history", "run"),
+        ("comment", "run", "--dry-run"),
+        ("archive", "pack", "run"),
+    ],
+)
+def test_no_command_takes_the_results_of_before_a_run_was_resumed_for_its_own(cli, folder, words):
+    older = cli.in_process("report", folder, "--format", "json").stdout
+    (folder / "results.json").write_text(older)
+
+    done = cli.in_process(
+        *(word.replace("run", str(folder)) if "run" in word[:3] else word for word in words)
+    )
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"the run in {folder} was resumed and never ended" in done.stderr
+    assert f"`runner execute --resume {folder}` continues it" in done.stderr
+
+
+def test_a_list_of_runs_leaves_out_those_that_never_ended_and_says_so(cli, folder):
+    for at, name in enumerate(("a", "b", "killed")):
+        copy = shutil.copytree(folder, cli.folder / "runs" / name)
+        results = json.loads(cli.in_process("report", folder, "--format", "json").stdout)
+        results["run"] |= {"id": f"run-{at}", "started_at": f"2026-01-0{at + 1}T00:00:00+00:00"}
+        (copy / "results.json").write_text(json.dumps(results))
+        if name != "killed":
+            run_file = json.loads((copy / "run.json").read_text())
+            run_file["run"] |= {"status": "aborted", "finished_at": "2026-01-09T00:00:00+00:00"}
+            (copy / "run.json").write_text(json.dumps(run_file))
+
+    done = cli.in_process("history", cli.folder / "runs")
+
+    assert done.returncode == 0, done.stderr
+    assert "2 runs" in done.stdout
+    assert f"ignored: the run in {cli.folder / 'runs' / 'killed'} was resumed and never ended" in done.stderr
 
 
 def interrupted_row(cli):
