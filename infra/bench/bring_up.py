@@ -23,7 +23,7 @@ from pathlib import Path
 
 import trio
 
-from infra.bench.nodes import ROOT, fill
+from infra.bench.nodes import IMAGES, ROOT, fill
 from infra.swarm.cluster import Cluster, open_cluster, unusable
 from runner.cluster import opening
 from runner.experiment.swarm_topology import SwarmTopology
@@ -138,7 +138,7 @@ def main() -> int:
         return 3
     subprocess.run([sys.executable, ROOT / "infra" / "images" / "build.py"], check=True, capture_output=True)
     cluster = Cluster(f"up{os.getpid()}", options.nodes)
-    with tempfile.TemporaryDirectory() as scratch, open_cluster(cluster, lambda: fill(cluster)):
+    with tempfile.TemporaryDirectory() as scratch, open_cluster(cluster, IMAGES, lambda: fill(cluster)):
         os.environ["DOCKER_HOST"] = cluster.url(cluster.manager)
         print(table(trio.run(measure, cluster, options.rounds, Path(scratch))))
     return 0

@@ -24,7 +24,6 @@ import trio
 
 from infra.swarm.cluster import Cluster, open_cluster, unusable
 from infra.swarm.groups import hold
-from infra.swarm.images import bring_images
 from infra.swarm.namespaces import OPERATOR
 from runner.stack.docker.bases import STAND_INS
 from runner.stack.docker.engine import connect
@@ -62,6 +61,7 @@ load: {{nodes: {nodes}, allow_hosts: ["{address}"], max_in_flight: 20000, reques
 cooldown: 0s
 stages: [{{rps: {rate}, duration: {duration}, warmup: 2s}}]
 """
+IMAGES = tuple(recipe.name for recipe in STAND_INS.values())
 ONE, BOTH = '["node.hostname==node-2"]', '["node.role==worker"]'
 
 
@@ -80,7 +80,7 @@ def service(cluster: Cluster) -> Iterator[None]:
 
 
 def fill(cluster: Cluster) -> None:
-    """Bring the images of services and of agents to the manager's engine."""
+    """Make the image of agents on the manager's engine."""
 
     async def build() -> None:
         engine = await connect(cluster.url(cluster.manager))
@@ -89,7 +89,6 @@ def fill(cluster: Cluster) -> None:
             await build_agent_image(supplier, print)
         engine.close()
 
-    bring_images([recipe.name for recipe in STAND_INS.values()], cluster.url(cluster.manager))
     trio.run(build)
 
 
@@ -139,7 +138,7 @@ def main() -> int:
     subprocess.run([sys.executable, ROOT / "infra" / "images" / "build.py"], check=True, capture_output=True)
     cluster = Cluster(f"weak{os.getpid()}", 3)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch, open_cluster(cluster, lambda: fill(cluster)):
+    with tempfile.TemporaryDirectory() as scratch, open_cluster(cluster, IMAGES, lambda: fill(cluster)):
         proved = prove(cluster, options.cores, options.out or Path(scratch))
     print(f"\nProved: {'yes' if proved else 'NO'} ({time.monotonic() - began:.0f} s)")
     return 0 if proved else 1

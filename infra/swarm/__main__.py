@@ -11,7 +11,6 @@ import argparse
 import sys
 
 from infra.swarm.cluster import Cluster, size_of, sweep, unusable
-from infra.swarm.images import bring_images
 
 
 def main() -> int:
@@ -29,9 +28,7 @@ def main() -> int:
         return 3
     cluster = Cluster(args.name, size_of(args.name) or args.nodes, args.skew)
     if args.action == "up":
-        cluster.up(
-            fill=lambda: bring_images(args.image, cluster.url(cluster.manager)) if args.image else None
-        )
+        cluster.up(images=args.image)
         print(f"export DOCKER_HOST={cluster.url(cluster.manager)}")
     elif args.action == "give":
         for image in args.image:

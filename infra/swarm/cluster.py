@@ -22,7 +22,8 @@ from typing import Any
 
 from infra.swarm import engine_api
 from infra.swarm.groups import weigh
-from infra.swarm.images import copy_images, thin_archive
+from infra.swarm.host_images import borrow_images
+from infra.swarm.images import bring_images, copy_images, thin_archive
 from infra.swarm.namespaces import Network, run
 from infra.swarm.traces import boot_id, has_argument, remove_groups, started
 
@@ -96,11 +97,18 @@ class Cluster:
         number = self.nodes.index(node)
         return self.skews_s[number] if number < len(self.skews_s) else 0
 
-    def up(self, *, fill: Callable[[], None] = lambda: None, owner: int | None = None) -> None:
+    def up(
+        self,
+        *,
+        images: Sequence[str] = (),
+        fill: Callable[[], None] = lambda: None,
+        owner: int | None = None,
+    ) -> None:
         """Bring the swarm up.
 
         Args:
-            fill: Brings images to the manager's engine; all nodes have them from their start.
+            images: Of this machine's own engine; all nodes have them from their start.
+            fill: Makes further images on the manager's engine, which all nodes have as well.
             owner: The process without which the swarm is of no use, so that a later one removes it; None to
                 keep it until it is taken down.
 
@@ -114,8 +122,10 @@ class Cluster:
         try:
             self.network.create()
             weigh(self.name, self.size)
+            not_copied = borrow_images(images, self._data(self.manager))
             self._start(self.manager)
             self._wait_for_engine(self.manager)
+            bring_images(not_copied, self.url(self.manager))
             fill()
             for node in self.nodes[1:]:
                 copy_images(self._data(self.manager), self._data(node))
@@ -297,9 +307,9 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(cluster: Cluster, fill: Callable[[], None]) -> Iterator[Cluster]:
+def open_cluster(cluster: Cluster, images: Sequence[str], fill: Callable[[], None]) -> Iterator[Cluster]:
     """Bring a swarm up for the length of a block of this process."""
-    cluster.up(fill=fill, owner=os.getpid())
+    cluster.up(images=images, fill=fill, owner=os.getpid())
     try:
         yield cluster
     finally:

@@ -35,7 +35,7 @@ def copy_images(source: Path, target: Path) -> None:
     run("cp", "--archive", "--link", source / "overlay2", target / "overlay2")
 
 
-def bring_images(names: list[str], url: str) -> None:
+def bring_images(names: Sequence[str], url: str) -> None:
     """Bring images of this machine's own engine to another one, each as a single layer with an id of its own.
 
     `docker save` would write them to the disk first, which takes much longer.

@@ -14,7 +14,6 @@ import pytest
 import trio
 
 from infra.swarm.cluster import Cluster, open_cluster
-from infra.swarm.images import bring_images
 from runner.stack.docker.bases import STAND_INS
 from runner.stack.docker.engine import connect
 from runner.stack.docker.images import Supplier
@@ -47,19 +46,19 @@ def nodes() -> Iterator[Cluster]:
     subprocess.run([sys.executable, _INFRA / "images" / "build.py"], check=True, capture_output=True)
     kept = os.environ.get(KEPT)
     cluster = Cluster(kept or str(os.getpid()), len(SKEWS_S), SKEWS_S)
+    images = [recipe.name for recipe in STAND_INS.values()]
 
     def fill() -> None:
-        bring_images([recipe.name for recipe in STAND_INS.values()], cluster.url(cluster.manager))
         trio.run(_build_agent_image, cluster.url(cluster.manager))
 
     if kept and cluster.folder.exists():
         cluster.distribute(trio.run(_build_agent_image, cluster.url(cluster.manager)))
         yield cluster
     elif kept:
-        cluster.up(fill=fill)
+        cluster.up(images=images, fill=fill)
         yield cluster
     else:
-        with open_cluster(cluster, fill):
+        with open_cluster(cluster, images, fill):
             yield cluster
 
 

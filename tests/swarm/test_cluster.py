@@ -10,6 +10,7 @@ import pytest
 
 from infra.swarm.cluster import ROOT, sweep
 from infra.swarm.groups import quota
+from infra.swarm.images import bring_images
 from infra.swarm.namespaces import OPERATOR
 from tests.swarm.conftest import PYTHON
 
@@ -63,6 +64,17 @@ def test_an_image_of_the_manager_is_distributed_with_its_id(swarm):
     assert {swarm.get(node, f"/images/{image}/json")["Id"] for node in swarm.nodes} == {image}
     for node in swarm.nodes:
         swarm.docker(node, "rmi", image, SMALL)
+
+
+def test_an_image_is_brought_with_its_settings_where_files_of_engines_cannot_be_copied(swarm):
+    make = ["docker", "import", "--change", "ENV A=B", "-", SMALL]
+    subprocess.run(make, input=bytes(1024), check=True, capture_output=True)
+
+    bring_images([SMALL], swarm.url("node-2"))
+
+    assert swarm.get("node-2", f"/images/{SMALL}/json")["Config"]["Env"] == ["A=B"]
+    swarm.docker("node-2", "rmi", SMALL)
+    subprocess.run(["docker", "rmi", SMALL], check=True, capture_output=True)
 
 
 def test_a_swarm_whose_owner_was_killed_is_removed_by_the_next_one(tmp_path):

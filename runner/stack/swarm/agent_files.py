@@ -1,4 +1,4 @@
-"""What hub and agents need: this program, and the packages that its light parts import.
+"""What hub and agents need: the parts of this program that run on nodes, and the packages that these import.
 
 They are copied from the running environment, so that agents are of the runner's version, and no node needs a
 package index. They may be compiled, for this Python and this kind of machine.
@@ -21,10 +21,14 @@ from runner.core.errors import EnvironmentLacks
 FOLDER: Final = "loadproof"
 """Of the files, in the context of the build."""
 
+_PARTS: Final = ("agent", "cluster", "core", "load", "observe")
+"""Of this program. A contract of the import linter names the others, which these must not import there."""
 _PACKAGES: Final = ("google-re2", "httptools", "jsonpath-rfc9535", "msgspec", "trio")
 _OWN: Final = frozenset({".py", ".so"})
 _LEFT_OUT: Final = frozenset({"__pycache__", "_tests", "tests"})
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
+_NOT_HERE: Final = re.compile(r"""extra ==|os_name == ["']nt["']""")
+"""Requirements of optional parts of a package, and of other systems."""
 _MODE: Final = 0o644
 
 
@@ -35,9 +39,10 @@ def agent_files() -> dict[str, Path]:
         EnvironmentLacks: A package is not installed in a way that tells its files.
     """
     top = Path(runner.__file__).parent
+    own = (path for part in _PARTS for path in (top / part).rglob("*"))
     files = {
         f"runner/{path.relative_to(top)}": path
-        for path in top.rglob("*")
+        for path in (*top.glob("*"), *own)
         if path.suffix in _OWN and not _LEFT_OUT.intersection(path.parts)
     }
     for package in _needed():
@@ -64,7 +69,7 @@ def _needed() -> Iterator[metadata.Distribution]:
         yield package
         for requirement in package.requires or ():
             match = _NAME.match(requirement)
-            if match and "extra ==" not in requirement:
+            if match and not _NOT_HERE.search(requirement):
                 waiting.append(match.group())
 
 

@@ -133,6 +133,7 @@ async def _build(engine: Engine, write_context: Callable[[], IO[bytes]], tag: st
         forcerm=True,
         labels={labels.IMAGE: "agent"},
         buildargs={"BASE": base},
+        network_mode="none",
     )
     try:
         await engine.stream(await engine.call(build), on_item)
