@@ -23,6 +23,7 @@ from runner.analyze.capacity_text import (
     search_result,
 )
 from runner.analyze.knee import MIN_POINTS, knee
+from runner.analyze.masked_probe import doubts_of, mask
 from runner.analyze.thresholds import evaluate, is_measured, part_name
 from runner.core.codes import RateUnit, SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
@@ -74,13 +75,15 @@ class SearchProgress:
         search, sustained, why = (
             self._judged(stage, conditions) if undecided is None else (self.search, None, undecided)
         )
-        tried = Probe(self.find.name, probe.probe, sustained, why, conditions)
+        hidden_by = mask(stage) if sustained is False else None
+        why = "; ".join((why, *doubts_of(stage, hidden_by))) if _is_credible(stage) else why
+        tried = Probe(self.find.name, probe.probe, sustained, why, conditions, mask=hidden_by or UNSET)
         stages = (*self.stages, replace(stage, find=tried))
         return dataclasses.replace(self, search=search, stages=stages, undecided=undecided)
 
     def _judged(self, stage: Stage, conditions: Sequence[ThresholdResult]) -> tuple[Search, bool | None, str]:
         """Return the search after a probe, whether its rate was sustained, and why not."""
-        until, valid = self.find.find.until, stage.validity.status is not Validity.INVALID
+        until, valid = self.find.find.until, _is_credible(stage)
         kept_up = not _loses(until, stage) and insufficient_share(until, stage) is None
         if valid and all(condition.ok for condition in conditions) and kept_up:
             return self.search.after(sustained=True), True, ""
@@ -97,6 +100,10 @@ class SearchProgress:
         before = self.stages[-1] if self.stages else None
         is_repeat = before is not None and before.find is not None and before.find.holds is None
         return self.search.without_probe() if stage.validity.disturbed and not is_repeat else None
+
+
+def _is_credible(stage: Stage) -> bool:
+    return stage.validity.status is not Validity.INVALID
 
 
 def replay(trial: Trial, facts: Mapping[int, TrialFacts], stage_of: StageOf) -> SearchProgress | None:
@@ -205,10 +212,10 @@ def probe_stages(progress: SearchProgress) -> tuple[Stage, ...]:
 def capacity(progress: SearchProgress) -> Capacity:
     """Return what a search found."""
     find, search, stages = progress.find.find, progress.search, progress.stages
-    ending = search.ending if progress.undecided is None else SearchEnding.STOPPED
     latency, request = _latency(find, stages)
     limit = next((stage for stage in stages if _has_failed(stage, search.failed)), None)
     bend = _knee(stages, latency, request, search.unit)
+    ending = _ending(progress, limit)
     result = search_result(search, stages, ending, progress.undecided or "")
     sentences = (result, failed_probe(limit, search.unit) if limit else "", bend.sentence)
     return Capacity(
@@ -234,6 +241,19 @@ def capacity(progress: SearchProgress) -> Capacity:
     )
 
 
+def _ending(progress: SearchProgress, limit: Stage | None) -> SearchEnding:
+    """Return how a search ended, given the lowest rate that failed."""
+    if progress.undecided is not None:
+        return SearchEnding.STOPPED
+    ending = progress.search.ending
+    is_masked = limit is not None and limit.find is not None and limit.find.mask is not UNSET
+    has_bounds = progress.search.sustained is not None and ending in {
+        SearchEnding.FOUND,
+        SearchEnding.BOUNDED,
+    }
+    return SearchEnding.MASKED if has_bounds and is_masked else ending
+
+
 def _has_failed(stage: Stage, rate: float | None) -> bool:
     return stage.rate == rate and stage.find is not None and stage.find.holds is False
 
@@ -248,6 +268,7 @@ def _summary(stage: Stage, probe: Probe, p95_ms: float | None) -> ProbeSummary:
         why=probe.why,
         verdict=stage.verdict.code,
         validity=stage.validity.status,
+        mask=probe.mask,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from msgspec import UNSET
+
+from runner.analyze.masked_probe import masked_sentence
 from runner.analyze.reason import text_of
 from runner.core.codes import DoubtCode, Limit, RateUnit, SearchEnding, StageStatus, Unbounded, Validity
-from runner.core.judgements import ThresholdResult
+from runner.core.judgements import Probe, ThresholdResult
 from runner.core.limits import ACHIEVED
 from runner.core.metric import Dimension
 from runner.core.metrics import find_metric
@@ -75,7 +78,7 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
             lowest = rate_name(search.lowest, search.unit)
             return (
                 f"No rate was sustained. {lowest}, the lowest rate allowed, failed: "
-                f"{_reason(search, stages)}. The capacity is lower and was not found."
+                f"{_reason(search, stages)}.{_lower(search, stages)}"
             )
         case SearchEnding.ALWAYS:
             highest = rate_name(search.highest, search.unit)
@@ -84,23 +87,35 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
                 "The capacity is higher and was not found."
             )
         case _:
-            return _bracket(search, stages, probes, precise=ending is SearchEnding.FOUND)
+            return _bracket(search, stages, probes, ending)
 
 
-def _bracket(search: Search, stages: Sequence[Stage], probes: str, *, precise: bool) -> str:
+def _bracket(search: Search, stages: Sequence[Stage], probes: str, ending: SearchEnding) -> str:
     """Return the rates on both sides of the capacity, as far as the probes reached."""
     if search.sustained is None:
         lowest = rate_name(search.failed or 0, search.unit)
-        return f"All {probes} failed, down to {lowest}. The capacity is lower and was not found."
+        return f"All {probes} failed, down to {lowest}.{_lower(search, stages)}"
     if search.failed is None:
         highest = rate_name(search.sustained, search.unit)
         return f"All {probes} were sustained, up to {highest}. The capacity is higher and was not found."
-    end = "" if precise else ", which were too few for the requested precision"
+    end = ", which were too few for the requested precision" if ending is SearchEnding.BOUNDED else ""
     sustained, failed = (rate_name(rate, search.unit) for rate in (search.sustained, search.failed))
     return (
-        f"The highest sustained rate is {sustained}. {failed} was not sustained: {_reason(search, stages)}. "
+        f"{_sustained(sustained, ending)}. {failed} was not sustained: {_reason(search, stages)}. "
         f"The search took {probes}{end}."
     )
+
+
+def _sustained(rate: str, ending: SearchEnding) -> str:
+    if ending is SearchEnding.MASKED:
+        return f"The service sustains at least {rate}"
+    return f"The highest sustained rate is {rate}"
+
+
+def _lower(search: Search, stages: Sequence[Stage]) -> str:
+    """Return that the capacity is below every rate; empty where it need not be the service that failed."""
+    masked = any(probe.mask is not UNSET for probe in _failed_probes(search, stages))
+    return "" if masked else " The capacity is lower and was not found."
 
 
 def _so_far(search: Search) -> str:
@@ -110,15 +125,20 @@ def _so_far(search: Search) -> str:
 
 
 def _reason(search: Search, stages: Sequence[Stage]) -> str:
-    failed = (stage.find for stage in stages if stage.find and stage.rate == search.failed)
-    return next((probe.why for probe in failed if probe.holds is False), "")
+    return next((probe.why for probe in _failed_probes(search, stages)), "")
+
+
+def _failed_probes(search: Search, stages: Sequence[Stage]) -> Iterator[Probe]:
+    """Yield the probes at the lowest rate that failed, without those that could not be judged."""
+    at_rate = (stage.find for stage in stages if stage.find and stage.rate == search.failed)
+    return (probe for probe in at_rate if probe.holds is False)
 
 
 def failed_probe(stage: Stage, unit: RateUnit) -> str:
     """Return what limits the lowest rate that failed."""
     verdict, validity = stage.verdict, stage.validity
-    if verdict.code is Limit.GENERATOR:
-        return "The load generator limited that rate; the service may sustain more."
+    if stage.find and stage.find.mask is not UNSET:
+        return masked_sentence(stage.find.mask, stage.rate, unit)
     if validity.status is not Validity.VALID and stage.status is StageStatus.COMPLETE:
         rate = rate_name(stage.rate, unit)
         return f"The probe at {rate} is {validity.status}: {validity.reasons[0]}."

@@ -55,8 +55,8 @@ def _median_searches(searches: Sequence[Capacity]) -> tuple[Capacity, ...]:
 
 
 def _median_search(group: Sequence[Capacity]) -> Capacity:
-    middle = median_low([search.rps or 0.0 for search in group])
-    return next(search for search in group if (search.rps or 0.0) == middle)
+    middle = median_low([search.shown_rps or 0.0 for search in group])
+    return next(search for search in group if (search.shown_rps or 0.0) == middle)
 
 
 def _probes(searches: Iterable[Capacity]) -> set[int]:

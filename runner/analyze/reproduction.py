@@ -173,7 +173,8 @@ def _moved(
 
 def _above(one: Capacity, other: Capacity, margin: float) -> bool:
     """Return whether the range of one capacity is above that of the other by more than the margin."""
-    sustained, failed = one.held_rps or 0.0, other.failed_rps
+    failed = None if other.ending is SearchEnding.MASKED else other.failed_rps
+    sustained = one.held_rps or 0.0
     return failed is not None and sustained > failed * (1 + margin)
 
 

@@ -162,16 +162,32 @@ class SearchEnding(StrEnum):
     """How a search for the capacity ended.
 
     `FOUND`: a rate that passed and one that failed are close enough. `BOUNDED`: the allowed probes were
-    used up first. `NEVER` and `ALWAYS`: no rate passed, or every rate passed. `STOPPED`: a probe could not
-    be judged. `OPEN`: the run ended first.
+    used up first. `NEVER` and `ALWAYS`: no rate passed, or every rate passed. `MASKED`: as `FOUND` or
+    `BOUNDED`, but the lowest rate that failed says nothing about the service. `STOPPED`: a probe could not be
+    judged. `OPEN`: the run ended first.
     """
 
     FOUND = "found"
     BOUNDED = "bounded"
     NEVER = "never"
     ALWAYS = "always"
+    MASKED = "masked"
     STOPPED = "stopped"
     OPEN = "open"
+
+
+class Mask(StrEnum):
+    """Why a probe that failed does not show that the service cannot sustain its rate.
+
+    `GENERATOR`: the generator did not or could not offer the rate as planned. `PORTS`: its machine had no
+    local port left. `PROGRAMS`: programs outside the experiment took the CPU. `INVALID`: it is invalid for
+    another reason than a failure of the system.
+    """
+
+    GENERATOR = "generator"
+    PORTS = "ports"
+    PROGRAMS = "programs"
+    INVALID = "invalid"
 
 
 class ComparisonVerdict(StrEnum):

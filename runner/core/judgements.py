@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
-from runner.core.codes import DoubtCode, Unbounded, Validity
+from runner.core.codes import DoubtCode, Mask, Unbounded, Validity
 from runner.core.result_values import Count, Number, PartName, Sentence, Text
 
 
@@ -66,6 +66,7 @@ class Probe(Struct, frozen=True, omit_defaults=True):
             other programs and repeated.
         why: Why they did not; empty when they did.
         decides: Whether the result of the search rests on this probe; None until the search is over.
+        mask: Why its failure says nothing about the service; absent where it does, and where it did not fail.
     """
 
     stage: Text
@@ -74,3 +75,4 @@ class Probe(Struct, frozen=True, omit_defaults=True):
     why: Sentence
     conditions: tuple[ThresholdResult, ...]
     decides: bool | None = None
+    mask: Mask | UnsetType = UNSET

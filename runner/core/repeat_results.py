@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
-from runner.core.codes import Limit, RateUnit, SearchEnding, Validity
+from runner.core.codes import Limit, Mask, RateUnit, SearchEnding, Validity
 from runner.core.judgements import ThresholdResult
 from runner.core.result_values import Count, Number, PartName, Sentence, Text, Word
 from runner.core.stage_results import Stage
@@ -46,8 +46,8 @@ class Repeats(Struct, frozen=True):
     thresholds: tuple[ThresholdResult, ...] | UnsetType = UNSET
 
 
-class ProbeSummary(Struct, frozen=True):
-    """A probe of a search in one line; fields as in its stage."""
+class ProbeSummary(Struct, frozen=True, omit_defaults=True):
+    """A probe of a search in one line; fields as in its stage and in its `find`."""
 
     rps: Number
     order: Count
@@ -57,6 +57,7 @@ class ProbeSummary(Struct, frozen=True):
     why: Sentence
     verdict: Limit
     validity: Validity
+    mask: Mask | UnsetType = UNSET
 
 
 class Knee(Struct, frozen=True):
@@ -100,6 +101,11 @@ class Capacity(Struct, frozen=True, omit_defaults=True):
     sentence: Sentence
     request: PartName | UnsetType = UNSET
     unit: RateUnit = RateUnit.REQUESTS
+
+    @property
+    def shown_rps(self) -> float | None:
+        """The capacity; where something hid the service above the highest rate that passed, that rate."""
+        return self.held_rps if self.ending is SearchEnding.MASKED else self.rps
 
 
 class Difference(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.core.codes import RateUnit
@@ -66,13 +67,15 @@ def _table(search: Capacity) -> Markdown:
 
 
 def _rate(search: Capacity, probe: ProbeSummary) -> Markdown:
-    rate = markdown("**{:rate}**" if probe.rps == search.rps else "{:rate}", probe.rps)
+    rate = markdown("**{:rate}**" if probe.rps == search.shown_rps else "{:rate}", probe.rps)
     return markdown("{} (knee)", rate) if probe.rps == search.knee.rps else rate
 
 
 def _verdict(probe: ProbeSummary) -> Markdown:
     if probe.ok:
         return markdown("yes")
+    if probe.mask is not UNSET:
+        return markdown("not shown: {}", probe.why)
     return markdown("undecided: {}" if probe.ok is None else "**no**: {}", probe.why)
 
 

@@ -149,7 +149,7 @@ def _of_repeats(stage: Stage, configuration: ConfigurationResults) -> Markdown:
         search for search in configuration.capacity if stage.find and search.stage == stage.find.stage
     ]
     if len(searches) > 1:
-        rates = [search.rps or 0.0 for search in searches]
+        rates = [search.shown_rps or 0.0 for search in searches]
         return markdown(
             " (median of {} searches, {:rate} to {:rate} {})",
             *(len(rates), min(rates), max(rates), searches[0].unit),
@@ -191,17 +191,20 @@ def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the results of several searches side by side."""
-    capacities = [
-        (title(configuration), search.rps, search.unit)
+    known = [
+        (title(configuration), search, rate)
         for configuration in configurations
         for search in configuration.capacity
-        if search.rps is not None
+        if (rate := search.shown_rps) is not None
     ]
-    if len(capacities) < 2:
+    if len(known) < 2:
         return EMPTY
-    highest = max(rate for _, rate, _ in capacities)
+    highest = max(rate for _, _, rate in known)
+    is_exact = all(search.rps is not None for _, search, _ in known)
     shares = []
-    for name, rate, unit in capacities:
-        of_best = markdown(" ({:share} of the highest)", rate / highest) if 0 < rate < highest else EMPTY
-        shares.append(markdown("{:rate} {} in {}{}", rate, unit, name, of_best))
+    for name, search, rate in known:
+        share = is_exact and 0 < rate < highest
+        of_best = markdown(" ({:share} of the highest)", rate / highest) if share else EMPTY
+        least = "" if search.rps is not None else "at least "
+        shares.append(markdown("{}{:rate} {} in {}{}", least, rate, search.unit, name, of_best))
     return markdown("The searches found these capacities: {}.", listed(shares))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+from msgspec import UNSET
 
 from runner.analyze.failure import failure
-from runner.core.codes import Limit, StageStatus, Validity
+from runner.core.codes import Limit, Mask, SearchEnding, StageStatus, Validity
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import conclusion, number_format
@@ -25,6 +28,13 @@ from runner.report.stage_choice import (
     undecided,
 )
 from runner.report.without_constant_rate import level_phrase, throughput_of
+
+_MASKS: Final = {
+    Mask.GENERATOR: "the load generator may be the limit",
+    Mask.PORTS: "the generator’s machine has no free local port",
+    Mask.PROGRAMS: "other programs used the CPU",
+    Mask.INVALID: "the measurement is invalid",
+}
 
 
 def verdict_sentence(
@@ -59,12 +69,19 @@ def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> s
     is_highest = all(stage.rate <= best.stage.rate for stage in whole)
     if len(whole) > 1 and best.stage.find is None and is_highest and not missed(whole):
         return f"The service sustains every offered rate, up to {levels(best.stage)}"
-    return f"The service sustains {levels(best.stage)}"
+    return f"The service sustains {_least(best)}{levels(best.stage)}"
+
+
+def _least(best: Place) -> str:
+    """Return ``at least`` for the result of a search above which something hid the service."""
+    name = best.stage.find.stage if best.stage.find else ""
+    masked = (one.ending is SearchEnding.MASKED for one in best.configuration.capacity if one.stage == name)
+    return "at least " if any(masked) else ""
 
 
 def _sustained_most(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
     """Return which configuration sustains the highest rate; of several, the one with the lowest p95."""
-    name, rate = title(best.configuration), levels(best.stage)
+    name, rate = title(best.configuration), _least(best) + levels(best.stage)
     reached = [stages[-1].rate for one in configurations if (stages := sustained(one.stages))]
     equal = reached.count(best.stage.rate)
     if equal > 1:
@@ -136,13 +153,19 @@ def _not_judged(stage: Stage) -> str:
         what = "a load generator was lost" if lost else f"{limit_phrase(stage)} is the limit"
         return f"{what}, so the service’s limit is unknown"
     if stage.validity.status is not Validity.INVALID:
-        return ""
+        return _masked(stage)
     if has_hints(stage):
         where = f" on {stage.longest_stall_on}" if stage.longest_stall_on else ""
         stood_still = f"the generator{where} did not run for {stage.longest_stall_s:.1f} s"
         return f"the measurement is invalid ({stood_still}), so the service’s limit is unknown"
     why = next(iter(stage.validity.reasons), "")
     return f"the measurement is invalid ({why})" if why else "the measurement is invalid"
+
+
+def _masked(stage: Stage) -> str:
+    """Return what hid the service in a probe that failed; empty if nothing did."""
+    hidden_by = stage.find.mask if stage.find else UNSET
+    return "" if hidden_by is UNSET else f"{_MASKS[hidden_by]}, so the service’s limit is unknown"
 
 
 def _named_limit(stage: Stage) -> str:

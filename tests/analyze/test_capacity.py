@@ -6,11 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from runner.analyze.capacity import insufficient_share
+from runner.analyze.masked_probe import doubts_of, mask
 from runner.analyze.results import search_sentence, upcoming
+from runner.core.codes import Confidence, DoubtCode, Limit, Mask, Validity
 from runner.core.facts import Event, TrialFacts
+from runner.core.judgements import Doubt, StageValidity
 from runner.core.measured import Requests
 from runner.core.repeat_results import Capacity
+from runner.core.stage_results import Verdict
 from runner.experiment.thresholds import Threshold
+from runner.report.markdown import render_markdown
 from tests.analyze.facts import RUN, load, results_of
 from tests.analyze.scenario_facts import SPEC as SCENARIOS
 from tests.analyze.scenario_facts import scenario_trial, users, usual
@@ -177,7 +182,70 @@ def test_a_limit_of_the_generator_is_not_reported_as_one_of_the_service() -> Non
         for each in facts
     ]
 
-    assert "The load generator limited that rate; the service may sustain more." in found(lost).sentence
+    entry = found(lost)
+    assert (entry.ending, entry.rps, entry.held_rps, entry.shown_rps) == ("masked", None, 1480, 1480)
+    assert entry.sentence.startswith("The service sustains at least 1,480 RPS. 1,520 RPS was not sustained: ")
+    assert "1,520 RPS failed because of the load generator, so the service may sustain more" in entry.sentence
+    assert [probe.mask for probe in entry.probes if probe.rps > 1500] == ["generator"] * 2
+    assert "not shown: worker 1 died" in render_markdown(results_of(*lost, spec=SPEC))
+
+
+def test_no_capacity_is_said_to_be_lower_where_only_the_generator_failed() -> None:
+    lost = [replace(each, load=replace(each.load, lost_workers=("worker 1 died",))) for each in search(10)]
+
+    entry = found(lost)
+    assert entry.ending == "never"
+    assert "capacity is lower" not in entry.sentence
+    assert "so the service may sustain more" in entry.sentence
+
+
+@pytest.mark.parametrize(
+    ("doubt", "limit", "confidence", "hidden_by"),
+    [
+        (DoubtCode.DISTURBED, Limit.UNDETERMINED, Confidence.HINT, Mask.PROGRAMS),
+        (DoubtCode.DISTURBED, Limit.HOST_CPU, Confidence.PROVEN, Mask.PROGRAMS),
+        (DoubtCode.DISTURBED, Limit.APP_CONCURRENCY, Confidence.LIKELY, Mask.PROGRAMS),
+        (DoubtCode.DISTURBED, Limit.APP_CONCURRENCY, Confidence.PROVEN, None),
+        (DoubtCode.DISTURBED, Limit.APP_CPU, Confidence.LIKELY, None),
+        (DoubtCode.GENERATOR_LATE, Limit.WITHIN_CAPACITY, Confidence.PROVEN, Mask.GENERATOR),
+        (DoubtCode.GENERATOR_SATURATED, Limit.SERVICE, Confidence.LIKELY, None),
+        (DoubtCode.OBSERVER_LATE, Limit.UNDETERMINED, Confidence.HINT, None),
+    ],
+)
+def test_a_doubt_hides_the_service_only_where_no_limit_of_the_service_shows(
+    doubt: DoubtCode, limit: Limit, confidence: Confidence, hidden_by: Mask | None
+) -> None:
+    stage = results_of(*search(1500), spec=SPEC).configurations[0].stages[0]
+    doubted = StageValidity(Validity.SUSPECT, ("a reason",), doubts=(Doubt(doubt),))
+    failed = replace(stage, validity=doubted, verdict=Verdict(limit, confidence, ()))
+
+    assert mask(failed) is hidden_by
+    assert list(doubts_of(failed, hidden_by)) == (["a reason"] if hidden_by else [])
+
+
+@pytest.mark.parametrize(
+    ("doubt", "hidden_by"),
+    [
+        (DoubtCode.SYSTEM_FAILED, None),
+        (DoubtCode.SENT_TOO_LATE, Mask.GENERATOR),
+        (DoubtCode.COUNTS_CONTRADICT, Mask.INVALID),
+    ],
+)
+def test_an_invalid_probe_counts_only_if_the_system_failed(doubt: DoubtCode, hidden_by: Mask | None) -> None:
+    stage = results_of(*search(1500), spec=SPEC).configurations[0].stages[0]
+    invalid = StageValidity(Validity.INVALID, ("a reason",), doubts=(Doubt(doubt),))
+
+    assert mask(replace(stage, validity=invalid)) is hidden_by
+
+
+def test_ports_that_the_generator_lacks_are_no_limit_of_the_service() -> None:
+    stage = results_of(*search(1500), spec=SPEC).configurations[0].stages[0]
+    without_port = replace(stage.requests, failures={"no_port": 40})
+
+    assert mask(replace(stage, requests=without_port)) is Mask.PORTS
+    assert [*doubts_of(replace(stage, requests=without_port), Mask.PORTS)] == [
+        "40 requests found no free local port"
+    ]
 
 
 def test_a_trial_that_is_no_search_is_complete_once_it_has_facts() -> None:

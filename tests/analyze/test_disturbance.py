@@ -111,7 +111,7 @@ def test_a_rate_that_fails_again_has_failed() -> None:
 
 def test_a_rate_that_was_sustained_beside_other_programs_is_sustained() -> None:
     quiet, entry = search(1500), _disturbed_search(1500, disturbed=set(range(100)), lost=0.0)
-    assert _capacity(entry).rps == _capacity(quiet).rps
+    assert _capacity(entry).held_rps == _capacity(quiet).held_rps
     probes = _capacity(entry).probes
     assert [probe.rps for probe in probes if probe.ok] == [
         probe.rps for probe in _capacity(quiet).probes if probe.ok

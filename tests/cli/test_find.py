@@ -22,6 +22,10 @@ def results_of(folder):
     return json.loads((folder / "results.json").read_text())
 
 
+HAS_BOUNDS = {"found", "masked"}
+"""On a busy machine, what failed above the capacity may be due to other programs."""
+
+
 def reanalyzed(folder):
     """Return the stored results, and those that follow from the specification and the journal alone."""
     stored = results_of(folder)
@@ -45,9 +49,9 @@ def test_a_search_ends_below_the_capacity_of_the_service_and_explains_why(cli):
     assert done.returncode == 0, done.stderr
     configuration = results_of(cli.folder / "run")["configurations"][0]
     (entry,) = configuration["capacity"]
-    assert entry["ending"] == "found", entry["sentence"]
-    assert entry["rps"] <= 300 / 0.95
-    assert entry["failed_rps"] <= entry["rps"] * 1.3
+    assert entry["ending"] in HAS_BOUNDS, entry["sentence"]
+    assert entry["held_rps"] <= 300 / 0.95
+    assert entry["failed_rps"] <= entry["held_rps"] * 1.3
     assert "(required: >= 95%)" in entry["sentence"]
     assert entry["sentence"] in done.stderr.replace("\n", " ")
     assert [stage["find"]["probe"] for stage in configuration["stages"]] == list(
@@ -74,8 +78,9 @@ def test_a_search_for_users_ends_below_what_the_service_can_complete(cli):
 
     assert done.returncode == 0, done.stderr
     (entry,) = results_of(cli.folder / "run")["configurations"][0]["capacity"]
-    assert (entry["ending"], entry["unit"]) == ("found", "users/s"), entry["sentence"]
-    assert entry["rps"] <= 150 / 0.95
+    assert entry["ending"] in HAS_BOUNDS, entry["sentence"]
+    assert entry["unit"] == "users/s"
+    assert entry["held_rps"] <= 150 / 0.95
     report = (cli.folder / "run" / "report.md").read_text()
     assert "### Capacity: find up to 600 users/s" in report
     assert "| Rate (users/s) |" in report
