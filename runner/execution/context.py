@@ -51,6 +51,7 @@ class RunState:
         preflighted: Names of the configurations whose request was sent once before the load.
         hooks: The facts of the hooks that ran.
         patience: How long tear-down hooks may take.
+        not_pulled: Images that could not be pulled and have a stand-in.
     """
 
     run: RunFacts
@@ -61,6 +62,7 @@ class RunState:
     preflighted: set[str] = field(default_factory=set)
     hooks: deque[HookFacts] = field(default_factory=lambda: deque(maxlen=_KEPT_HOOKS))
     patience: Patience = field(default_factory=Patience)
+    not_pulled: set[str] = field(default_factory=set)
 
     def analyze(self, job: Job, run: RunFacts | None = None) -> Results:
         """Return the results of the trials so far; `run` replaces the facts about the run."""
@@ -108,6 +110,7 @@ class RunContext:
             cluster=self.cluster,
             placer=self.placer,
             prepared=self.prepared,
+            not_pulled=self.state.not_pulled,
         )
 
     def _keep_log(self, configuration: str, name: str, content: bytes) -> None:

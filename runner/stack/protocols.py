@@ -88,6 +88,8 @@ class StackContext:
         cluster: The agents on several nodes; None where everything is on this machine.
         placer: Places programs on these nodes; None as `cluster`.
         prepared: What was read and obtained for a stack of a swarm before its agents; None if nothing was.
+        not_pulled: Images that could not be pulled in this run and have a stand-in; the stacks of a run share
+            it.
     """
 
     run_id: str
@@ -105,6 +107,7 @@ class StackContext:
     cluster: Cluster | None = None
     placer: Placer | None = None
     prepared: PreparedStack | None = None
+    not_pulled: set[str] = field(default_factory=set, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

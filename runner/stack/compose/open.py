@@ -30,7 +30,7 @@ from runner.stack.compose.readiness import explain_start, wait_target, wait_up
 from runner.stack.compose.tool import find_tool
 from runner.stack.docker.cleanup import take_down
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, connect, run_concurrently
-from runner.stack.docker.images import Supplier, source_from_environment
+from runner.stack.docker.images import Supplier
 from runner.stack.docker.open import refuse_rootless, sweep_engine
 from runner.stack.docker.processes import find_subjects
 from runner.stack.docker.stack import Container, DockerStack, log_lines
@@ -94,7 +94,7 @@ async def _plan(engine: Engine, topology: ComposeTopology, context: StackContext
     texts = {name: read_regular(context.base_dir / name) for name in topology.files}
     secrets = environment_secrets(config, texts)
     project = replace(project, tool=replace(tool, secrets={**context.request_secrets, **secrets}))
-    supplier = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
+    supplier = Supplier.of(engine, context)
     images = await obtain_images(supplier, config)
     roles = role_names(config.services, topology.roles, topology.target.service, topology.watch)
     return _Plan(project, config, images, roles, secrets)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
@@ -21,7 +21,7 @@ from runner.stack.docker import bases
 from runner.stack.docker.build_hints import pull_hint
 from runner.stack.docker.engine import Engine, EngineRefused
 from runner.stack.docker.responses import ImageDetails, Progress
-from runner.stack.protocols import Guard
+from runner.stack.protocols import Guard, StackContext
 
 IMAGES_VARIABLE: Final = "LOADPROOF_IMAGES"
 Source: TypeAlias = Literal["auto", "registry", "local"]
@@ -72,6 +72,8 @@ class Supplier:
         say: Shows progress.
         source: Where they may come from.
         scratch: A folder for temporary files.
+        not_pulled: Images that could not be pulled and have a stand-in. They are not tried again, so that all
+            stacks of a run use the same images, and no line is said twice.
     """
 
     engine: Engine
@@ -79,6 +81,17 @@ class Supplier:
     say: Callable[[str], None]
     source: Source
     scratch: Path
+    not_pulled: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, engine: Engine, context: StackContext) -> Supplier:
+        """Return what obtains the images of a stack, from where the environment allows it.
+
+        Raises:
+            UsageError: The variable `IMAGES_VARIABLE` has an unknown value.
+        """
+        source = source_from_environment()
+        return cls(engine, context.guard, context.say, source, context.scratch, context.not_pulled)
 
     async def obtain(self, name: str) -> Image:
         """Return an image, after making sure that it is on this machine.
@@ -87,7 +100,7 @@ class Supplier:
             EnvironmentLacks: It is not, and cannot be obtained.
         """
         recipe = bases.stand_in_for(name)
-        if recipe and self.source == "local":
+        if recipe and (self.source == "local" or (self.source == "auto" and name in self.not_pulled)):
             return await self._stand_in(name, recipe)
         if image := await find_image(self.engine, name):
             return image
@@ -97,6 +110,7 @@ class Supplier:
             return image
         if recipe and self.source == "auto":
             self.say(f"{name} cannot be pulled ({_short(reason)}); using {recipe.name} instead")
+            self.not_pulled.add(name)
             return await self._stand_in(name, recipe)
         raise EnvironmentLacks(
             f"image {name} is not on this machine and cannot be pulled: {reason}",

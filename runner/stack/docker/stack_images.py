@@ -13,7 +13,7 @@ from runner.experiment.services import Service
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.docker.build import BuiltImage, build_image
 from runner.stack.docker.engine import Engine, run_concurrently
-from runner.stack.docker.images import Image, Supplier, source_from_environment
+from runner.stack.docker.images import Image, Supplier
 from runner.stack.protocols import StackContext
 
 NGINX_IMAGE: Final = "nginx:1.28-alpine"
@@ -35,7 +35,7 @@ async def obtain_images(
     Raises:
         EnvironmentLacks: One cannot be obtained, or building one failed.
     """
-    supplier = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
+    supplier = Supplier.of(engine, context)
     images = StackImages()
 
     async def obtain(role: RoleName, part: App | Service) -> None:

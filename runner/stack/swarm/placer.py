@@ -14,7 +14,7 @@ from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
-from runner.stack.docker.images import Supplier, source_from_environment
+from runner.stack.docker.images import Supplier
 from runner.stack.docker.responses import Created
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.files import check_files, create_files
@@ -258,7 +258,7 @@ async def open_placer(context: StackContext) -> AsyncIterator[SwarmPlacer]:
         EnvironmentLacks: There is no manager that may be used.
     """
     engine = await connect_to_manager()
-    images = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
+    images = Supplier.of(engine, context)
     placer = SwarmPlacer(engine, context.run_id, images)
     url = SWARM + engine.base_url
     try:

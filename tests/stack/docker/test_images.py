@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ async def test_auto_reports_when_it_uses_a_stand_in(engine, recorder):
     image = await supplier(engine, recorder, "auto").obtain(PYTHON)
 
     assert image.stand_in == any("instead" in line for line in recorder.lines)
+
+
+async def test_an_image_that_could_not_be_pulled_is_not_tried_again_in_a_run(engine, recorder):
+    stacks = [replace(supplier(engine, recorder, "auto"), not_pulled=shared) for shared in [set()] * 2]
+
+    first, second = [await stack.obtain(PYTHON) for stack in stacks]
+
+    assert second == first
+    assert recorder.lines.count(f"pulling {PYTHON}") <= 1
+    assert sum("instead" in line for line in recorder.lines) == first.stand_in
 
 
 async def test_a_silent_registry_times_out(engine, recorder, monkeypatch):
