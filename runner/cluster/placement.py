@@ -238,7 +238,7 @@ class Placer(Protocol):
 
         Raises:
             StackFailed: A task failed, was rejected, or does not run `within` seconds; the message contains
-                its node and what the engine says. Nothing of the plan is left then.
+                its node and what the engine says. Nothing of the plan is left then but tasks that are ending.
         """
 
     async def tasks(self, name: str) -> tuple[Task, ...]:

@@ -31,6 +31,7 @@ from runner.store.run_folder import RunFolder
 if TYPE_CHECKING:  # runs on one machine need none of them
     from runner.cluster.client import Cluster
     from runner.cluster.placement import Placer
+    from runner.execution.run_agents import RunAgents
     from runner.load.nodes import GeneratorNodes
     from runner.stack.swarm.preparation import PreparedStack
 
@@ -87,6 +88,7 @@ class RunContext:
     scratch: Path
     workers: WorkerSource
     inputs: RunInputs = NO_RUN_INPUTS
+    agents: RunAgents | None = None
     cluster: Cluster | None = None
     placer: Placer | None = None
     prepared: PreparedStack | None = None

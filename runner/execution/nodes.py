@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from runner.core.codes import Role
-from runner.core.errors import StackFailed
 from runner.core.facts import TrialFacts
 from runner.core.system_facts import NodeFacts
 from runner.core.units import BYTES_PER_MIB
 from runner.execution.context import RunContext
+from runner.execution.run_agents import RunAgents
 from runner.experiment.model import Configuration
 from runner.stack.protocols import Stack
 
 if TYPE_CHECKING:
     from runner.cluster.client import Cluster
     from runner.cluster.placement import Node
-    from runner.stack.protocols import StackContext
-    from runner.stack.swarm.agent_needs import AgentNeeds
-    from runner.stack.swarm.missing_images import NeededImage
-    from runner.stack.swarm.placer import SwarmPlacer
-    from runner.stack.swarm.preparation import PreparedStack
 
 
 @asynccontextmanager
 async def agents_around(configuration: Configuration, context: RunContext) -> AsyncIterator[RunContext]:
-    """Provide agents on the nodes that a configuration needs, and remove them; nothing for this machine.
+    """Provide agents on the nodes that a configuration needs; nothing for this machine.
 
+    They stay for further stacks where the context has the `RunAgents` of its run, and are removed elsewhere.
     Kind swarm has one on every node that is ready, because they observe what runs there; other kinds on the
     nodes that send the load.
 
@@ -42,91 +38,13 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
     if wanted is None:
         yield context
         return
-    from runner.execution.load_nodes import choose_nodes  # noqa: PLC0415  (other runs start faster without)
-    from runner.stack.swarm.agent_image import agent_image  # noqa: PLC0415
-    from runner.stack.swarm.agent_needs import agent_needs  # noqa: PLC0415
-    from runner.stack.swarm.placer import open_placer  # noqa: PLC0415
-
-    needs = agent_needs(configuration.topology)
-    stack_context = context.stack_context(configuration)
-    async with open_placer(stack_context) as placer:
-        nodes = await placer.nodes()
-        load_nodes = choose_nodes(wanted, nodes)
-        used = needs.nodes(nodes, load_nodes)
-        prepared = await needs.prepare(placer, stack_context, nodes)
-        image = await agent_image(placer, used, needs.registry, stack_context.say)
-        images = _Images(placer, image, prepared)
-        async with (
-            _agents(placer, images, needs, stack_context) as cluster,
-            _clocks_in_background(cluster),
-        ):
-            yield replace(context, cluster=cluster, placer=placer, prepared=prepared)
-
-
-@dataclass(frozen=True, slots=True)
-class _Images:
-    """The images that nodes need before anything runs there: of agents, and of the parts of a system."""
-
-    placer: SwarmPlacer
-    agents: NeededImage
-    prepared: PreparedStack | None
-
-    @property
-    def parts(self) -> tuple[NeededImage, ...]:
-        """Those of the parts that nodes do not pull themselves."""
-        return tuple(self.prepared.images.not_pulled) if self.prepared else ()
-
-    async def check_parts(self) -> None:
-        """Ask the nodes for the images of the parts; if one is missing, for that of agents as well.
-
-        Raises:
-            ImagesMissing: Nodes lack images.
-        """
-        from runner.stack.swarm.missing_images import ImagesMissing, refuse_missing  # noqa: PLC0415
-
-        try:
-            await refuse_missing(self.placer, self.parts)
-        except ImagesMissing:
-            await self.refuse_missing()
-
-    async def refuse_missing(self) -> None:
-        """Name every node that lacks an image.
-
-        Raises:
-            ImagesMissing: Nodes lack images.
-        """
-        from runner.stack.swarm.missing_images import refuse_missing  # noqa: PLC0415
-        from runner.stack.swarm.part_images import NAME_A_REGISTRY  # noqa: PLC0415
-
-        hint = NAME_A_REGISTRY if self.prepared else ""
-        await refuse_missing(self.placer, [self.agents, *self.parts], hint=hint)
-
-
-@asynccontextmanager
-async def _agents(
-    placer: SwarmPlacer, images: _Images, needs: AgentNeeds, stack_context: StackContext
-) -> AsyncIterator[Cluster]:
-    from runner.cluster.opening import open_cluster  # noqa: PLC0415
-    from runner.stack.swarm.missing_images import is_for_lack_of_an_image  # noqa: PLC0415
-
-    async with AsyncExitStack() as stack:
-        opening = open_cluster(
-            placer,
-            run_id=stack_context.run_id,
-            image=images.agents.name,
-            nodes=images.agents.nodes,
-            networks=await needs.networks(placer),
-            host_network=needs.on_host_network,
-            say=stack_context.say,
-            beside=images.check_parts,
-        )
-        try:
-            cluster = await stack.enter_async_context(opening)
-        except StackFailed as failed:
-            if is_for_lack_of_an_image(failed):
-                await images.refuse_missing()
-            raise
-        yield cluster
+    async with AsyncExitStack() as own:
+        kept = context.agents
+        if kept is None:
+            kept = await own.enter_async_context(RunAgents())
+        agents = await kept.around(configuration.topology, wanted, context.stack_context(configuration))
+        async with _clocks_in_background(agents.cluster):
+            yield replace(context, cluster=agents.cluster, placer=agents.placer, prepared=agents.prepared)
 
 
 @asynccontextmanager

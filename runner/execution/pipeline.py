@@ -38,6 +38,7 @@ from runner.execution.lost_nodes import ask_again, hub_lost, why_not_offered
 from runner.execution.nodes import agents_around, generators_for, with_nodes
 from runner.execution.preflight import needs_preflight, preflight
 from runner.execution.row_inputs import check_row_counts
+from runner.execution.run_agents import RunAgents
 from runner.execution.run_inputs import inputs_of, variables_of
 from runner.execution.signals import receive_signals, until_signal
 from runner.execution.trial import not_started, run_trial
@@ -156,8 +157,12 @@ async def _run_guarded(
             inputs.with_secrets,
             inputs.scripts,
         )
-        async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
-            context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs)
+        async with (
+            open_watchdog(state.run.run_id) as guard,
+            worker_pool() as workers,
+            RunAgents() as agents,
+        ):
+            context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs, agents)
             await _run_all(job.trials, context)
             while blocks := _plan_counter_experiments(context):
                 await _run_all(blocks, context)

@@ -76,9 +76,14 @@ def swarm(nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """The swarm, whose manager DOCKER_HOST names; what a test breaks is mended, what it leaves fails it."""
     monkeypatch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
     yield nodes
-    nodes.restore()
+    nothing_left_on(nodes)
+
+
+def nothing_left_on(cluster: Cluster) -> None:
+    """Mend what is broken, and fail if something of a run is left half a minute later."""
+    cluster.restore()
     deadline = time.monotonic() + _REMOVED_WITHIN_S
-    while (left := left_on(nodes)) and time.monotonic() < deadline:
+    while (left := left_on(cluster)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == set()
 

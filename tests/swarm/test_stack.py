@@ -1,23 +1,23 @@
-"""A system on the nodes of a real swarm: ready when every part is, and broken when one ends or is cut off."""
+"""Systems on the nodes of a real swarm, one after another around the same agents.
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+Each is ready when every part of it is, and broken when one ends or is cut off.
+"""
+
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
-from runner.cluster.opening import open_cluster
 from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.execution.node_watch import NodeWatch
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.protocols import StackContext
-from runner.stack.swarm import open_swarm
-from runner.stack.swarm.agent_image import agent_image
-from runner.stack.swarm.placer import open_placer
-from tests.swarm.conftest import PYTHON
+from tests.stack.docker.conftest import RecordingGuard
+from tests.swarm.agents import WITHIN_S, SharedAgents, shared_agents, statuses
+from tests.swarm.conftest import LABEL, PYTHON, nothing_left_on
+from tests.swarm.observation import OBSERVED, check_clocks, check_samples, place_observed, window
 
-WITHIN_S = 60
 SERVE = """
 import os, pathlib
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -61,46 +61,30 @@ def topology(**changes: object) -> SwarmTopology:
     )
 
 
+@pytest.fixture(scope="module")
+def agents(nodes, tmp_path_factory):
+    """Agents for all tests of this file; nothing is left of them and of the systems."""
+    scratch, guard = tmp_path_factory.mktemp("agents"), RecordingGuard()
+    context = StackContext(f"agents-{nodes.name}", "placed", scratch, scratch, guard, guard.lines.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
+        with shared_agents(context) as agents:
+            yield agents
+    nothing_left_on(nodes)
+
+
 @pytest.fixture
 def kept() -> dict[str, bytes]:
     return {}
 
 
 @pytest.fixture
-def stack_context(context: StackContext, tmp_path: Path, kept, monkeypatch) -> StackContext:
+def context(agents: SharedAgents, tmp_path: Path, kept, monkeypatch) -> StackContext:
     monkeypatch.setenv("LP_TOKEN", "t0k3n-of-the-run")
     (tmp_path / "settings.txt").write_text("fast")
-    return replace(context, base_dir=tmp_path, keep_log=kept.__setitem__, keep_rendered=kept.__setitem__)
-
-
-@asynccontextmanager
-async def opened(wanted: SwarmTopology, context: StackContext, nodes: Sequence[str]) -> AsyncIterator[tuple]:
-    """Provide agents on some nodes, and the stack."""
-    async with open_placer(context) as placer:
-        nodes = [node for node in await placer.nodes() if node.name in nodes]
-        networks = () if wanted.path == "host" else (await placer.network("data"),)
-        async with (
-            open_cluster(
-                placer,
-                run_id=context.run_id,
-                image=(await agent_image(placer, nodes, None, context.say)).name,
-                nodes=nodes,
-                networks=networks,
-                host_network=not networks,
-                say=context.say,
-            ) as cluster,
-            open_swarm(wanted, replace(context, placer=placer, cluster=cluster)) as stack,
-        ):
-            yield stack, cluster
-
-
-async def statuses(stack, cluster, nodes: Sequence[str]) -> list[int | None]:
-    """Return what each node gets from where the load goes."""
-    endpoint = stack.endpoint
-    return [
-        (await cluster.probe(node, endpoint.host, endpoint.port, "/", within=WITHIN_S)).status
-        for node in nodes
-    ]
+    return replace(
+        agents.context, base_dir=tmp_path, keep_log=kept.__setitem__, keep_rendered=kept.__setitem__
+    )
 
 
 async def broken(stack):
@@ -109,38 +93,78 @@ async def broken(stack):
 
 
 @pytest.fixture
-def others(swarm):
+def others(nodes):
     """What another user has on the swarm, with the names of parts of this system."""
-    manager = swarm.manager
-    swarm.docker(manager, "network", "create", "--driver", "overlay", "data")
+    manager = nodes.manager
+    nodes.docker(manager, "network", "create", "--driver", "overlay", "data")
     command = ("service", "create", "--detach", "--replicas", "0", "--endpoint-mode", "dnsrr")
     for name in ("db", "nginx"):
-        swarm.docker(manager, *command, "--network", "data", "--name", name, PYTHON)
+        nodes.docker(manager, *command, "--network", "data", "--name", name, PYTHON)
     yield
-    assert {one["Spec"]["Name"] for one in swarm.get(manager, "/services")} == {"db", "nginx"}
-    swarm.docker(manager, "service", "rm", "db", "nginx")
-    swarm.docker(manager, "network", "rm", "data")
+    specs = [one["Spec"] for one in nodes.get(manager, "/services")]
+    assert {spec["Name"] for spec in specs if LABEL not in spec["Labels"]} == {"db", "nginx"}
+    nodes.docker(manager, "service", "rm", "db", "nginx")
+    nodes.docker(manager, "network", "rm", "data")
 
 
-async def test_a_stack_spans_nodes_until_a_replica_dies(stack_context, swarm, others, kept):
-    manager, *workers = swarm.nodes
-    async with opened(topology(), stack_context, swarm.nodes) as (stack, cluster):
-        placement = stack.description.placement
-        assert {placement["app-1"], placement["app-2"]} == set(workers)
-        assert placement["db"] == manager
-        assert set(placement) == {"db", "app-1", "app-2", "nginx"}
-        assert {part.name: part.node for part in stack.placed} == placement
-        assert await statuses(stack, cluster, swarm.nodes) == [200, 200, 200]
-        given = [line for line in await stack.app_output() if line.startswith("given")]
-        assert given == ["given [secret token] fast db:5000"] * 2
-        inside = await stack.run_inside("db", ["cat", "/srv/settings.txt"], env={}, within=WITHIN_S)
-        assert (inside.status, inside.output) == (0, ("fast",))
-        with pytest.raises(EnvironmentLacks, match=f"inside app on {placement['app-1']}"):
-            await stack.run_inside("app", ["true"], env={}, within=WITHIN_S)
-        victim = next(part for part in stack.placed if part.name == "app-2")
-        swarm.docker(victim.node, "kill", victim.container_id)
-        event = await broken(stack)
+def test_each_agent_joins_tells_its_clock_and_reads_its_own_node(agents, context, nodes):
+    seen = {}
 
+    async def check():
+        ready = await agents.around(topology(), context)
+        placer, cluster = ready.placer, ready.cluster
+        image = nodes.get(nodes.manager, f"/images/{PYTHON}/json")["Id"]
+        placed, address = await place_observed(placer, image, await placer.network("data"))
+        (worker,) = await cluster.open_workers("node-2", 1)
+        for _ in range(2):  # nobody accepts these
+            assert (await cluster.probe("node-2", address, 8080, within=30)).error == ""
+        workers = {"node-1": {}, "node-2": {"generator-1": worker.pid}}
+        seen.update(placed=placed, clocks=await cluster.clocks(), joined=set(cluster.agents))
+        watch = NodeWatch(cluster, window(1.0), 0.5, placed, workers, lambda *_: None)
+        await watch.watch()
+        seen["facts"] = watch.facts()
+        await cluster.close_workers([worker])
+        await placer.remove(OBSERVED, wait=False)
+
+    agents.run(check)
+
+    facts = seen["facts"]
+    images = {
+        one["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] for one in nodes.get(nodes.manager, "/services")
+    }
+    assert all(image.startswith("sha256:") for image in images)
+    assert not any("building" in line for line in agents.lines)
+    assert seen["joined"] == set(nodes.nodes)
+    check_clocks(seen["clocks"], nodes)
+    assert {name: observed.notes for name, observed in facts.items()} == dict.fromkeys(nodes.nodes, ())
+    check_samples(facts, seen["placed"])
+
+
+def test_a_stack_spans_nodes_until_a_replica_dies(agents, context, nodes, others, kept):
+    manager, *workers = nodes.nodes
+    seen = []
+
+    async def check():
+        async with agents.opened(topology(), context) as (stack, cluster):
+            placement = stack.description.placement
+            assert {placement["app-1"], placement["app-2"]} == set(workers)
+            assert placement["db"] == manager
+            assert set(placement) == {"db", "app-1", "app-2", "nginx"}
+            assert {part.name: part.node for part in stack.placed} == placement
+            assert await statuses(stack, cluster, nodes.nodes) == [200, 200, 200]
+            given = [line for line in await stack.app_output() if line.startswith("given")]
+            assert given == ["given [secret token] fast db:5000"] * 2
+            inside = await stack.run_inside("db", ["cat", "/srv/settings.txt"], env={}, within=WITHIN_S)
+            assert (inside.status, inside.output) == (0, ("fast",))
+            with pytest.raises(EnvironmentLacks, match=f"inside app on {placement['app-1']}"):
+                await stack.run_inside("app", ["true"], env={}, within=WITHIN_S)
+            victim = next(part for part in stack.placed if part.name == "app-2")
+            nodes.docker(victim.node, "kill", victim.container_id)
+            seen.extend([victim, await broken(stack)])
+
+    agents.run(check)
+
+    victim, event = seen
     assert (event.code, event.message) == (
         "app-died",
         f"the replica app-2 on {victim.node} was killed by SIGKILL",
@@ -151,8 +175,8 @@ async def test_a_stack_spans_nodes_until_a_replica_dies(stack_context, swarm, ot
     assert kept["nginx.conf"].count(b"max_fails=0;") == 2
 
 
-async def test_ports_of_nodes_lead_to_a_stack_until_a_node_is_cut_off(stack_context, swarm):
-    manager, *_, last = swarm.nodes
+def test_the_next_stack_is_placed_around_the_same_agents_until_a_node_is_cut_off(agents, context, nodes):
+    manager, *_, last = nodes.nodes
     on_last = {"nodes": [f"node.hostname=={last}"], "replicas": 1}
     wanted = topology(
         path="published",
@@ -160,21 +184,36 @@ async def test_ports_of_nodes_lead_to_a_stack_until_a_node_is_cut_off(stack_cont
         db={"nodes": on_last["nodes"]},
         proxy={"kind": "nginx", "nodes": ["node.role==manager"]},
     )
-    async with opened(wanted, stack_context, [manager, last]) as (stack, cluster):
-        assert stack.endpoint.host == swarm.address(manager)
-        assert stack.endpoint.port != 8080
-        assert await statuses(stack, cluster, [manager, last]) == [200, 200]
-        database = next(part for part in stack.placed if part.name == "db")
-        assert swarm.docker(last, "exec", database.container_id, "cat", "/srv/settings.txt") == "fast"
-        swarm.unplug(last)
-        event = await broken(stack)
-        swarm.restore()
+    events = []
 
+    async def check():
+        before = await agents.around(wanted, context)
+        async with agents.opened(wanted, context) as (stack, cluster):
+            assert cluster is before.cluster
+            assert stack.endpoint.host == nodes.address(manager)
+            assert stack.endpoint.port != 8080
+            assert await statuses(stack, cluster, [manager, last]) == [200, 200]
+            database = next(part for part in stack.placed if part.name == "db")
+            assert nodes.docker(last, "exec", database.container_id, "cat", "/srv/settings.txt") == "fast"
+            nodes.unplug(last)
+            events.append(await broken(stack))
+            nodes.restore()
+
+    agents.run(check)
+
+    assert starts(agents) == 1
+    (event,) = events
     assert event.code in {"app-died", "stack-failed"}  # of the app, or of the service on the same node
     assert f" on {last} is out of reach, and the agent there is lost (" in event.message
 
 
-async def test_a_replica_that_ends_before_it_is_ready_is_shown_with_its_node_and_output(stack_context, swarm):
+def starts(agents):
+    """Return how often agents were started."""
+    return sum(line.startswith("starting agents on") for line in agents.lines)
+
+
+def test_a_replica_that_ends_before_it_is_ready_is_shown_with_its_node_and_output(agents, context, nodes):
+    """Its agents are new ones: one of those before was lost, and path host needs others."""
     at_the_third_request = (
         "SimpleHTTPRequestHandler.do_GET = lambda self: next(answers)(self)\n"
         "refuse = lambda self: self.send_error(503)\n"
@@ -184,10 +223,15 @@ async def test_a_replica_that_ends_before_it_is_ready_is_shown_with_its_node_and
     command = ["python3", "-uc", "\n".join([*rest, at_the_third_request, serve])]
     on_second = {"command": command, "replicas": 1, "nodes": ["node.hostname==node-2"]}
     unready = topology(path="host", app=on_second, proxy={"kind": "nginx", "nodes": ["node.role==manager"]})
+    before = starts(agents)
 
-    with pytest.raises(StackFailed) as failed:
-        async with opened(unready, stack_context, swarm.nodes[:2]):
+    async def check():
+        async with agents.opened(unready, context):
             pass  # never reached
 
+    with pytest.raises(StackFailed) as failed:
+        agents.run(check)
+
     assert failed.value.message == "the app on node-2 exited with status 3 before it was ready"
-    assert f"given [secret token] fast {swarm.address(swarm.manager)}:5000" in failed.value.details
+    assert f"given [secret token] fast {nodes.address(nodes.manager)}:5000" in failed.value.details
+    assert starts(agents) == before + 1

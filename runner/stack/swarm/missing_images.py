@@ -44,8 +44,8 @@ class NeededImage:
 
 
 def is_for_lack_of_an_image(failed: StackFailed) -> bool:
-    """Return whether a task could not be started because its node lacks the image."""
-    return NO_IMAGE in failed.message
+    """Return whether nodes lack images, or a task could not be started because its node lacks the image."""
+    return isinstance(failed, ImagesMissing) or NO_IMAGE in failed.message
 
 
 class ImagesMissing(StackFailed):
@@ -66,6 +66,8 @@ async def refuse_missing(placer: SwarmPlacer, needed: Iterable[NeededImage], *, 
     by_id: dict[str, list[NeededImage]] = {}
     for one in needed:
         by_id.setdefault(one.image.id, []).append(one)
+    if not by_id:
+        return
     own = await own_node(placer.engine)
     missing: dict[str, list[NeededImage]] = {}
     nodes: dict[str, Node] = {}

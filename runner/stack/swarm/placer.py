@@ -72,6 +72,7 @@ class SwarmPlacer:
         self._making_network = trio.Lock()
         self._look = SharedLook(engine, run_id)
         self._ends = TaskEnds(engine)
+        self._ending: set[str] = set()
 
     async def nodes(self) -> tuple[Node, ...]:
         """Return all nodes, those that are not ready included, by name."""
@@ -111,7 +112,7 @@ class SwarmPlacer:
 
         Raises:
             StackFailed: A task failed, was rejected, or does not run `within` seconds; the message contains
-                its node and what the engine says. Nothing of the plan is left then.
+                its node and what the engine says. Nothing of the plan is left then but tasks that are ending.
         """
         check_files(plan.files)
         try:
@@ -119,7 +120,7 @@ class SwarmPlacer:
             return await self._wait_running(plan, service, within)
         except BaseException:
             with trio.CancelScope(shield=True):
-                await self.remove(plan.name)
+                await self.remove(plan.name, wait=False)
             raise
 
     async def _create(self, plan: TaskPlan) -> str:
@@ -227,11 +228,28 @@ class SwarmPlacer:
     async def remove(self, name: str, *, wait: bool = True) -> None:
         """Remove a program; waits half a minute at most.
 
+        Args:
+            name: Of its plan.
+            wait: Whether its tasks have ended then; `wait_removed` and `remove_all` wait for the others.
+
+        Raises:
+            EnvironmentLacks: The manager does not answer.
+        """
+        if not wait:
+            self._ending.add(name)
+        with trio.move_on_after(_REMOVED_WITHIN_S):
+            await remove_plan(self.engine, self._label(name), self._ends if wait else None)
+
+    async def wait_removed(self) -> None:
+        """Wait for the end of the tasks that `remove` did not wait for; half a minute at most.
+
         Raises:
             EnvironmentLacks: The manager does not answer.
         """
         with trio.move_on_after(_REMOVED_WITHIN_S):
-            await remove_plan(self.engine, self._label(name), self._ends if wait else None)
+            for name in tuple(self._ending):
+                await self._ends.wait(self._label(name))
+                self._ending.discard(name)
 
     async def remove_all(self) -> str:
         """Remove everything of the run; returns what is left, empty for nothing. Takes half a minute."""
