@@ -154,7 +154,12 @@ class _Opening:
                 await self._channel.aclose()
             async with trio.open_nursery() as nursery:
                 for name in self._nodes:
-                    nursery.start_soon(partial(self._placer.remove, name, wait=False))
+                    nursery.start_soon(self._remove, name)
+
+    async def _remove(self, name: str) -> None:
+        """Remove an agent; where the engine is gone, `Placer.remove_all` tells what is left."""
+        with suppress(EnvironmentLacks):
+            await self._placer.remove(name, wait=False)
 
     async def _start_hub(self, network: str | None, port: int) -> Channel:
         channel = self._channel = await self._placer.start_hub(

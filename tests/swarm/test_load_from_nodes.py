@@ -21,10 +21,11 @@ load: {{nodes: {nodes}, allow_hosts: ["{host}"], request: {{path: /}}}}
 cooldown: 0s
 stages: {stages}
 """
-THREE = """
+STAGES = """
   - {name: whole, rps: 150, duration: 2s, warmup: 1s}
   - {name: broken, rps: 45, duration: 8s}
   - {name: alone, rps: 20, duration: 1s}
+  - {name: unmanaged, rps: 20, duration: 60s}
 """
 """The second one is long enough for the engines to notice that a node is gone: until then they try for 10 s
 to reach it before they bring up the network of a new agent."""
@@ -35,12 +36,12 @@ def external(swarm, url, *, nodes=3, stages="[{rps: 10, duration: 1s}]"):
 
 
 @pytest.fixture(scope="module")
-def three_stages(nodes, tmp_path_factory):
-    """A run by TLS in whose second stage one node loses power, and the agent on another one is killed."""
+def losses(nodes, tmp_path_factory):
+    """A run by TLS that loses a node and another one's agent in its second stage, the manager in its last."""
     folder, authority = tmp_path_factory.mktemp("run"), trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     secure = f"https://{nodes.address(OPERATOR)}:{TLS_PORT}"
-    specification = external(nodes, secure, stages=THREE).replace(
+    specification = external(nodes, secure, stages=STAGES).replace(
         "health: /", "health: /, tls: {ca_file: ca.pem}"
     )
     with pytest.MonkeyPatch.context() as patch, server(nodes, folder, authority):
@@ -53,6 +54,9 @@ def three_stages(nodes, tmp_path_factory):
             agent = nodes.docker("node-2", "ps", "--quiet", "--filter", f"label={TASK_OF}")
             nodes.docker("node-2", "kill", agent)
             nodes.kill("node-3")
+            run.wait_for("· unmanaged: offering")
+            wait_for_requests(folder, 10)
+            nodes.kill(nodes.manager)
             status = run.wait()
     nodes.restore()
     return run, status
@@ -67,8 +71,8 @@ def ends(load):
     return {name: sum(one[name] for one in counts) for name in counts[0]}
 
 
-def test_nodes_offer_one_schedule_whose_counts_are_exact(three_stages):
-    run, _ = three_stages
+def test_nodes_offer_one_schedule_whose_counts_are_exact(losses):
+    run, _ = losses
     whole = run.trials[0]["load"]
 
     assert whole["planned"] == 300
@@ -80,8 +84,8 @@ def test_nodes_offer_one_schedule_whose_counts_are_exact(three_stages):
     ]
 
 
-def test_the_offset_of_each_clock_is_right_within_the_stated_error(three_stages):
-    run, _ = three_stages
+def test_the_offset_of_each_clock_is_right_within_the_stated_error(losses):
+    run, _ = losses
     for skew_s, node in zip(SKEWS_S, run.trials[0]["load"]["nodes"], strict=True):
         clock = node["clock"]
         assert abs(clock["offset_ns"] - skew_s * 10**9) <= clock["error_ns"]
@@ -90,8 +94,8 @@ def test_the_offset_of_each_clock_is_right_within_the_stated_error(three_stages)
 
 
 @pytest.mark.parametrize(("name", "why"), [("node-3", "silent for 3 s"), ("node-2", "exited with 137")])
-def test_a_node_without_power_or_without_its_agent_is_a_lost_generator(three_stages, name, why):
-    run, status = three_stages
+def test_a_node_without_power_or_without_its_agent_is_a_lost_generator(losses, name, why):
+    run, _ = losses
     broken, stage = run.trials[1], run.stages[1]
     lost = next(node for node in broken["load"]["nodes"] if node["node"] == name)
 
@@ -101,21 +105,37 @@ def test_a_node_without_power_or_without_its_agent_is_a_lost_generator(three_sta
     assert sentence in [event["message"] for event in broken["events"]]
     assert stage["validity"]["status"] == "invalid"
     assert sentence in stage["validity"]["reasons"]
-    assert status == 4  # because of the invalid stage
 
 
-def test_the_others_go_on_and_every_request_is_in_one_count(three_stages):
-    run, _ = three_stages
-    broken, alone = run.trials[1:]
+def test_the_others_go_on_and_every_request_is_in_one_count(losses):
+    run, _ = losses
+    broken, alone = run.trials[1:3]
 
     counts = ends(broken["load"])
     assert counts["scheduled"] == broken["load"]["planned"] == 360
-    assert "left on the swarm: containers on node-3, which the swarm removes when it is back" in run.text
     assert counts["dropped"] >= sum(node.get("not_offered", 0) for node in broken["load"]["nodes"]) > 0
     assert broken["load"]["nodes"][0]["scheduled"] == 120
     assert [node["node"] for node in alone["load"]["nodes"]] == ["node-1", "node-2"]
     assert ends(alone["load"])["scheduled"] == 20
     assert "node-2 was lost before and takes part again, with a new agent" in run.stages[2]["notes"]
+
+
+def test_a_run_whose_manager_is_lost_keeps_what_was_measured(losses, swarm):
+    run, status = losses
+
+    assert status == 3
+    assert "left on the swarm: objects of the swarm: " in run.text
+    assert f"hint: `runner execute --resume {run.folder}` then runs what is missing" in " ".join(
+        run.text.split()
+    )
+    assert f"error: the hub on {swarm.manager} was lost: " in run.text
+    assert [stage["status"] for stage in run.stages] == ["complete", "complete", "complete", "aborted"]
+    (event,) = run.trials[3]["events"]
+    assert event["message"].startswith("generator lost on node-1, node-2: the hub on node-1 was lost: ")
+    assert run.stages[3]["validity"]["reasons"][0] == event["message"]
+    assert left_on(swarm)
+    assert runner("clean")[0] == 0
+    # the fixture waits until nothing is left
 
 
 def test_constraints_that_no_node_meets_are_named(swarm, tmp_path):
@@ -150,31 +170,6 @@ def test_nothing_is_left_of_a_runner_that_was_killed(swarm, tmp_path):
             wait_for_requests(tmp_path, 10)
             assert left_on(swarm)
             run.kill()  # the fixture waits until nothing is left
-
-
-def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
-    stages = "[{rps: 20, duration: 1s}, {name: broken, rps: 20, duration: 60s}]"
-    with server(swarm, tmp_path) as url:
-        specification = external(swarm, url, nodes="[node.role==worker]", stages=stages)
-        with running(swarm, tmp_path, specification, "--i-am-authorized", "--no-calibrate") as run:
-            run.wait_for("· broken: offering")
-            wait_for_requests(tmp_path, 10)
-            swarm.kill(swarm.manager)
-            status = run.wait()
-
-    assert status == 3
-    assert "left on the swarm: objects of the swarm: " in run.text
-    assert f"hint: `runner execute --resume {run.folder}` then runs what is missing" in " ".join(
-        run.text.split()
-    )
-    assert [stage["status"] for stage in run.stages] == ["complete", "aborted"]
-    (event,) = run.trials[1]["events"]
-    assert event["message"].startswith("generator lost on node-2, node-3: the hub on node-1 was lost: ")
-    assert run.stages[1]["validity"]["reasons"][0] == event["message"]
-    swarm.restore()
-    assert left_on(swarm)
-    assert runner("clean")[0] == 0
-    # the fixture waits until nothing is left
 
 
 SECRET = "s3cr3t-0f-th3-m3m0ry-run"
