@@ -30,6 +30,7 @@ from runner.stack.swarm.shared_look import LOOK_INTERVAL_S, SharedLook
 from runner.stack.swarm.task_ends import TaskEnds
 from runner.stack.swarm.tasks import (
     ENDED,
+    REMOVED,
     RUNNING,
     ended_error,
     first_ended,
@@ -180,8 +181,12 @@ class SwarmPlacer:
         return ended_error(plan, task, node, output)
 
     async def tasks(self, name: str) -> tuple[Task, ...]:
-        """Return the tasks of a plan as they are now, by slot and node; empty if there is no such plan."""
-        return await self._named(await list_tasks(self.engine, {"label": self._label(name)}))
+        """Return the tasks of a plan as they are now, by slot and node; empty if there is no such plan.
+
+        Those of a removed plan of this name, which stay on nodes that are down, are not among them.
+        """
+        tasks = await list_tasks(self.engine, {"label": self._label(name)})
+        return await self._named([task for task in tasks if task.desired_state != REMOVED])
 
     async def _named(self, details: Sequence[TaskDetails]) -> tuple[Task, ...]:
         if any(task.node_id not in self._names for task in details):

@@ -11,6 +11,8 @@ from runner.stack.docker.engine import Engine
 from runner.stack.swarm.responses import TaskDetails, TaskStatus
 
 RUNNING: Final = "running"
+REMOVED: Final = "remove"
+"""State that is desired of the tasks of a service that was removed."""
 ENDED: Final = frozenset({"complete", "failed", "rejected", "shutdown", "orphaned", "remove"})
 NO_IMAGE: Final = "No such image"
 _NO_NODE: Final = "no suitable node"
