@@ -7,9 +7,10 @@ the intervals are the same everywhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from random import Random
 from statistics import NormalDist, fmean, median, stdev
 from typing import Final
@@ -45,11 +46,17 @@ def median_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) 
     """
     if len(values) < 3:
         return None
-    draw = Random(len(values)).choices  # noqa: S311  (reproducible, not secret)
-    medians = sorted(median(draw(values, k=len(values))) for _ in range(_RESAMPLES))
+    medians = sorted(median(resample(values)) for resample in _resamples(len(values)))
     tail = (1 - confidence) / 2
     low, high = medians[int(tail * _RESAMPLES)], medians[math.ceil((1 - tail) * _RESAMPLES) - 1]
     return Interval(median(values), low, high)
+
+
+@lru_cache(maxsize=2)
+def _resamples(count: int) -> list[Callable[[Sequence[float]], tuple[float, ...]]]:
+    """Return what draws each resample of so many values, with replacement: the same for all values."""
+    draw = Random(count).choices  # noqa: S311  (reproducible, not secret)
+    return [itemgetter(*draw(range(count), k=count)) for _ in range(_RESAMPLES)]
 
 
 def outliers(values: Sequence[float], *, min_distance: float = 0.05) -> list[int]:

@@ -57,11 +57,11 @@ class Cli:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return self.popen(_words(arguments, calibrate=calibrate), **pipes, **keywords)
 
-    def popen(self, arguments, *, before=(), env=None, **keywords) -> subprocess.Popen:
+    def popen(self, arguments, *, before=(), env=None, cwd=None, **keywords) -> subprocess.Popen:
         """Start `runner` with these arguments as they are, after the words of a wrapper, in a new session."""
         words = [*before, *self.words(arguments)]
         environment = self.environment | (env or {})
-        return popen(words, cwd=self.folder, env=environment, start_new_session=True, **keywords)
+        return popen(words, cwd=cwd or self.folder, env=environment, start_new_session=True, **keywords)
 
     def __call__(self, *arguments, **keywords) -> subprocess.CompletedProcess:
         process = self.start(*arguments, **keywords)

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from runner.load.extensions import allowed
+from tests.preloaded.own_programs import fork_own_programs
+from tests.preloaded.shown import show
 
 _MAX_ORDER = 1 << 20
 _PATH = sys.path[1:]
@@ -132,16 +134,30 @@ def _become(order: Order) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, order["blocked"])
     os.environ.clear()
     os.environ.update(order["env"])
-    _seed()
     _keep_what_the_server_made()
-    _run_to_the_end(order["words"])
+    words = order["words"]
+    if show(_command_line(words), os.environ, Path(words[0]).name):
+        fork_own_programs(_run_to_the_end)
+    _run_to_the_end(words)
+
+
+def _command_line(words: list[str]) -> list[str]:
+    """Return the command line of a new process: a script comes after the interpreter of its first line."""
+    if words[1:2] == ["-m"]:
+        return words
+    with Path(words[0]).open() as script:
+        return [*script.readline().removeprefix("#!").split(), *words]
 
 
 def _take_streams(descriptors: list[int]) -> None:
-    """Put the descriptors at 0 to 2, with text streams like those of a new interpreter."""
+    """Put the descriptors at 0 to 2."""
     for number, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, number)
     _close(*descriptors)
+
+
+def _open_streams() -> None:
+    """Open text streams like those of a new interpreter."""
     sys.stdin = sys.__stdin__ = _stream(0, "r", sys.stdin.errors)
     sys.stdout = sys.__stdout__ = _stream(1, "w", sys.stdout.errors, by_line=os.isatty(1))
     sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", by_line=True)
@@ -168,6 +184,8 @@ def _run_to_the_end(words: list[str]) -> None:
 
     To free what the server has made takes five times as long as the fork.
     """
+    _open_streams()
+    _seed()
     try:
         _run(words)
         status = 0
@@ -186,10 +204,14 @@ def _run_to_the_end(words: list[str]) -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Run ``SCRIPT ARGUMENT ...``, the script of the runner, or ``PYTHON -m MODULE ARGUMENT ...``."""
+    """Run ``SCRIPT ARGUMENT ...``, the script of the runner, or ``PYTHON [-P] -m MODULE ARGUMENT ...``."""
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     paths += [path for path in _PATH if path not in paths]
-    if words[1:2] == ["-m"]:
+    if words[1:3] == ["-P", "-m"]:
+        sys.path[:] = paths
+        sys.argv = words[3:]
+        runpy.run_module(words[3], run_name="__main__", alter_sys=True)
+    elif words[1:2] == ["-m"]:
         sys.path[:] = [str(Path.cwd()), *paths]
         sys.argv = words[2:]
         runpy.run_module(words[2], run_name="__main__", alter_sys=True)

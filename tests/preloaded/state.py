@@ -8,6 +8,9 @@ import resource
 import sys
 from pathlib import Path
 
+OF_THREADS = 0b11 << 31
+"""Signals 32 and 33, which the C library catches for itself once there was a second thread."""
+
 status = Path("/proc/self/status").read_text().splitlines()
 kinds = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
 print(
@@ -18,14 +21,17 @@ print(
             "name": __name__,
             "flags": list(sys.flags),
             "environ": dict(os.environ),
+            "shown": [
+                sorted(Path(f"/proc/self/{name}").read_bytes().decode().split("\0"))
+                for name in ("cmdline", "environ", "comm")
+            ],
             "cwd": str(Path.cwd()),
             "leads a session": os.getsid(0) == os.getpid(),
             "group": os.getpgrp() - os.getpid() if os.getsid(0) == os.getpid() else os.getpgrp(),
             "status": [
-                one
-                for one in status
-                if one.startswith(("Umask", "SigBlk", "SigIgn", "SigCgt", "Cpus_allowed_list"))
+                one for one in status if one.startswith(("Umask", "SigBlk", "SigIgn", "Cpus_allowed_list"))
             ],
+            "caught": next(int(one.split()[1], 16) & ~OF_THREADS for one in status if one[:6] == "SigCgt"),
             "limits": [resource.getrlimit(getattr(resource, kind)) for kind in kinds],
             "locale": locale.setlocale(locale.LC_ALL),
             "encodings": [sys.getfilesystemencoding(), locale.getpreferredencoding()],

@@ -20,8 +20,8 @@ def environment(**more):
     return os.environ | {"PYTHONPATH": str(client.ROOT)} | client.BYTECODE | more
 
 
-def state(start, variables=(), **keywords):
-    with start(STATE, env=environment(EXTRA="1", **dict(variables)), **PIPES | keywords) as process:
+def state(start, variables=(), words=STATE, **keywords):
+    with start(words, env=environment(EXTRA="1", **dict(variables)), **PIPES | keywords) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     return json.loads(out)
@@ -53,6 +53,14 @@ def odd_surroundings(tmp_path, monkeypatch):
 def test_a_fork_has_the_state_of_a_new_process(keywords):
     forked, new = both(**keywords)
 
+    assert forked == new
+
+
+def test_a_program_that_a_fork_starts_is_a_fork_with_the_state_of_a_new_process(tmp_path):
+    words = [sys.executable, "-m", "tests.preloaded.starts", str(int(signal.SIGUSR1))]
+    forked, new = both(words=words, variables={"TRACE": "1"}, cwd=client.ROOT)
+
+    assert forked.pop("flags") != new.pop("flags")  # those of the server: without -P
     assert forked == new
 
 
@@ -122,21 +130,15 @@ def test_what_a_fork_cannot_be_is_a_new_process(words, variables, keywords):
     assert process.returncode == 0
 
 
-def test_a_server_that_a_test_has_ended_is_started_again():
-    first, _ = both()
-    end_the_server()
-
-    assert state(client.popen) == first
-
-
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGUSR1], ids=lambda n: n.name)
-def test_a_fork_ignores_only_what_is_ignored_now_and_not_when_the_server_started(number):
-    ignored = signal.signal(number, signal.SIG_IGN)
+def test_a_server_that_has_ended_is_started_again_and_its_forks_ignore_only_what_is_ignored_now():
+    numbers = signal.SIGHUP, signal.SIGINT, signal.SIGUSR1
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         end_the_server()
         at_start, new_at_start = both()
     finally:
-        signal.signal(number, ignored)
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
     later, new_later = both()
 
     assert (at_start, later) == (new_at_start, new_later)

@@ -1,22 +1,37 @@
 """A small service with selectable faults, which tests start as a real process.
 
-python -m tests.servers.small_app --port N [--fault NAME]
+python -m tests.servers.small_app --port N [--fault NAME] [--after S] [--slots N] [--say NAME]
 
-With SMALL_APP_DELAY_S in its environment each response takes that much longer.
+--after is how many seconds pass until it dies; with --slots it serves so many requests at once, each in
+10 ms; --say prints an environment variable at the start. With SMALL_APP_DELAY_S in its environment each
+response takes that much longer. It imports little, because hundreds of tests start it.
 """
 
-import argparse
-import asyncio
 import os
 import signal
-import subprocess
+import socket
 import sys
+import threading
 import time
 
 FAULTS = (
     "none", "exits-at-start", "never-healthy", "dies-on-request", "dies-when-ready", "ignores-sigterm",
     "grandchildren",
 )  # fmt: skip
+KINDS = {"--port": int, "--fault": str, "--after": float, "--slots": int, "--say": str}
+END_OF_HEAD = b"\r\n\r\n"
+
+
+def options(arguments: list[str]) -> dict:
+    words = [word for argument in arguments for word in argument.split("=")]
+    try:
+        given = {name: KINDS[name](value) for name, value in zip(words[::2], words[1::2], strict=True)}
+    except (KeyError, ValueError):
+        sys.exit(f"small_app: no such options: {words}")
+    taken = {"--fault": "none", "--after": 1.0, "--slots": 0, "--say": None} | given
+    if taken["--fault"] not in FAULTS:
+        sys.exit(f"small_app: no such fault: {taken['--fault']}")
+    return taken
 
 
 def say(name: str | None) -> None:
@@ -24,7 +39,8 @@ def say(name: str | None) -> None:
         print(f"the token is {os.environ[name]}", flush=True)
 
 
-def die() -> None:
+def die(after_s: float = 0.0) -> None:
+    time.sleep(after_s)
     print("small_app: I am out of here", file=sys.stderr, flush=True)
     os._exit(9)
 
@@ -37,51 +53,70 @@ def begin(fault: str) -> None:
     if fault == "ignores-sigterm":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if fault == "grandchildren":
+        import subprocess
+
         lasting = [sys.executable, "-c", "import time; time.sleep(600)"]
         subprocess.Popen(lasting)
         subprocess.Popen(lasting, start_new_session=True)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--fault", choices=FAULTS, default="none")
-    parser.add_argument("--after", type=float, default=1.0, help="seconds until it dies")
-    parser.add_argument("--slots", type=int, default=0, help="answer so many at once, each in 10 ms")
-    parser.add_argument("--say", help="print this environment variable at the start")
-    args = parser.parse_args()
-    say(args.say)
-    delay_s = float(os.environ.get("SMALL_APP_DELAY_S", "0"))
-    slots = asyncio.Semaphore(args.slots or 1)
-    begin(args.fault)
-    first = []
+class App:
+    """Serves each connection in a thread of its own."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                health = head.startswith(b"GET /healthz")
-                if args.fault == "dies-on-request" and not health:
-                    first.append(time.monotonic())
-                    if first[-1] - first[0] > args.after:
-                        die()
-                if args.slots and not health:
-                    async with slots:
-                        await asyncio.sleep(0.01)
-                await asyncio.sleep(0 if health else delay_s)
-                status = b"503 No" if health and args.fault == "never-healthy" else b"200 OK"
-                writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+    def __init__(self, fault: str, after_s: float, slots: int, delay_s: float) -> None:
+        self.fault, self.after_s, self.delay_s = fault, after_s, delay_s
+        self.slots = threading.Semaphore(slots) if slots else None
+        self.first = None
 
-    server = await asyncio.start_server(serve, "127.0.0.1", args.port, backlog=1024)
-    if args.fault == "dies-when-ready":
-        asyncio.get_running_loop().call_later(args.after, die)
-    async with server:
-        await server.serve_forever()
+    def serve(self, connection: socket.socket) -> None:
+        received = b""
+        with connection:
+            while True:
+                while END_OF_HEAD not in received:
+                    try:
+                        piece = connection.recv(65536)
+                    except OSError:
+                        return
+                    if not piece:
+                        return
+                    received += piece
+                head, _, received = received.partition(END_OF_HEAD)
+                status = self.status(is_health=head.startswith(b"GET /healthz"))
+                try:
+                    connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
+                except OSError:
+                    return
+
+    def status(self, *, is_health: bool) -> bytes:
+        """Take as long as a request takes, and return its status."""
+        if is_health:
+            return b"503 No" if self.fault == "never-healthy" else b"200 OK"
+        if self.fault == "dies-on-request":
+            self.first = self.first or time.monotonic()
+            if time.monotonic() - self.first > self.after_s:
+                die()
+        if self.slots:
+            with self.slots:
+                time.sleep(0.01)
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        return b"200 OK"
+
+
+def main() -> None:
+    given = options(sys.argv[1:])
+    fault = given["--fault"]
+    say(given["--say"])
+    app = App(fault, given["--after"], given["--slots"], float(os.environ.get("SMALL_APP_DELAY_S", "0")))
+    begin(fault)
+    with socket.create_server(("127.0.0.1", given["--port"]), backlog=1024) as listening:
+        if fault == "dies-when-ready":
+            threading.Thread(target=die, args=[given["--after"]], daemon=True).start()
+        while True:
+            connection, _ = listening.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=app.serve, args=[connection], daemon=True).start()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
