@@ -36,7 +36,7 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Make .venv with everything in it
 
-$(RUNS): pyproject.toml runner/load/fastdraws.pyx runner/load/fastpath.pyx
+$(RUNS): pyproject.toml $(wildcard runner/load/*.pyx runner/load/*.pxd)
 	PYTHON="$(PYTHON)" infra/environment make $(VENV) app,charts
 	touch $@
 

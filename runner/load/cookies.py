@@ -58,17 +58,23 @@ class Cookie:
 
 
 class CookieJar:
-    """The cookies of one user, in the order in which they were created."""
+    """The cookies of one user, in the order in which they were created.
 
-    __slots__ = ("_cookies", "_header", "_is_plain")
+    Attributes:
+        cookies: Domain, path and name to cookie.
+        sent_last: The last header: for which host, whether with TLS, and its value.
+        is_plain: Whether that header holds for all paths and at all times, until another cookie is stored.
+    """
+
+    __slots__ = ("cookies", "is_plain", "sent_last")
 
     def __init__(self) -> None:
-        self._cookies: dict[tuple[str, str, str], Cookie] = {}
-        self._header: tuple[str, bool, str] = ("", False, "")
-        self._is_plain = True
+        self.cookies: dict[tuple[str, str, str], Cookie] = {}
+        self.sent_last: tuple[str, bool, str] = ("", False, "")
+        self.is_plain = True
 
     def __bool__(self) -> bool:
-        return bool(self._cookies)
+        return bool(self.cookies)
 
     def store(self, head: bytes, host: str, path: str, now_ns: Nanoseconds) -> None:
         """Keep the cookies that a response sets (5.3).
@@ -83,13 +89,13 @@ class CookieJar:
             cookie = _parse(line, host, path, now_ns)
             if cookie is None:
                 continue
-            self._header = ("", False, "")
-            self._is_plain &= cookie.path == "/" and cookie.expires_ns == _FOREVER
+            self.sent_last = ("", False, "")
+            self.is_plain &= cookie.path == "/" and cookie.expires_ns == _FOREVER
             place = (cookie.domain, cookie.path, cookie.name)
             if cookie.expires_ns <= now_ns:
-                self._cookies.pop(place, None)
+                self.cookies.pop(place, None)
             else:
-                self._cookies[place] = cookie  # one that is replaced keeps its place in the order
+                self.cookies[place] = cookie  # one that is replaced keeps its place in the order
                 self._limit(cookie.domain)
 
     def header(self, host: str, path: str, *, secure: bool, now_ns: Nanoseconds) -> str:
@@ -97,34 +103,34 @@ class CookieJar:
 
         Those with longer paths come first, then those created first.
         """
-        if self._is_plain and self._header[0] == host and self._header[1] is secure:
-            return self._header[2]  # neither the path nor the time changes it
-        sent = [one for one in self._cookies.values() if one.is_sent_to(host, path, secure=secure)]
+        if self.is_plain and self.sent_last[0] == host and self.sent_last[1] is secure:
+            return self.sent_last[2]  # neither the path nor the time changes it
+        sent = [one for one in self.cookies.values() if one.is_sent_to(host, path, secure=secure)]
         if any(one.expires_ns <= now_ns for one in sent):
             self._expire(now_ns)
             sent = [one for one in sent if one.expires_ns > now_ns]
         if len(sent) > 1:
             sent.sort(key=lambda one: -len(one.path))
         header = "; ".join([f"{one.name}={one.value}" for one in sent])
-        self._header = host, secure, header
+        self.sent_last = host, secure, header
         return header
 
     def value(self, name: str, now_ns: Nanoseconds) -> str | None:
         """Return the value of the cookie of a name that was created last; None if there is none."""
-        for cookie in reversed(self._cookies.values()):
+        for cookie in reversed(self.cookies.values()):
             if cookie.name == name and cookie.expires_ns > now_ns:
                 return cookie.value
         return None
 
     def _expire(self, now_ns: Nanoseconds) -> None:
-        for place in [place for place, one in self._cookies.items() if one.expires_ns <= now_ns]:
-            del self._cookies[place]
+        for place in [place for place, one in self.cookies.items() if one.expires_ns <= now_ns]:
+            del self.cookies[place]
 
     def _limit(self, domain: str) -> None:
-        if len(self._cookies) > MAX_COOKIES:
-            places = [place for place in self._cookies if place[0] == domain]
+        if len(self.cookies) > MAX_COOKIES:
+            places = [place for place in self.cookies if place[0] == domain]
             if len(places) > MAX_COOKIES:
-                del self._cookies[places[0]]
+                del self.cookies[places[0]]
 
 
 def sets_cookies(head: bytes) -> bool:

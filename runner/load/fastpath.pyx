@@ -8,243 +8,23 @@ request of the mix; `hand_over` adds these to what Python code counts.
 
 cimport cython
 from cpython.array cimport array
-from libc.errno cimport EAGAIN, errno
-from libc.string cimport memcmp, memset
+from libc.errno cimport errno
 
 import os
 from itertools import islice
 
-from runner.load.connection import SENT as _SENT
-from runner.load.connection import CONNECTING
-from runner.load.connection import IDLE as _IDLE
-from runner.load.connection import SO_TIMESTAMPNS as _SO_TIMESTAMPNS
-from runner.load.connection import WAITING as _WAITING
-from runner.load.exchange import Exchange
 from runner.core.mix import order as mix_order
-from runner.load.tally import FINE as _FINE
+from runner.load.exchange import Exchange
 
-cdef extern from "<sys/epoll.h>" nogil:
-    enum:
-        EPOLLIN
-    union epoll_data:
-        int fd
-    struct epoll_event:
-        unsigned int events
-        epoll_data data
-    int epoll_wait(int fd, epoll_event *ready, int max_events, int timeout_ms)
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_NOSIGNAL
-        SOL_SOCKET
-    struct iovec:
-        void *iov_base
-        size_t iov_len
-    struct msghdr:
-        void *msg_name
-        size_t msg_namelen
-        iovec *msg_iov
-        size_t msg_iovlen
-        void *msg_control
-        size_t msg_controllen
-        int msg_flags
-    struct cmsghdr:
-        int cmsg_level
-        int cmsg_type
-    cmsghdr *CMSG_FIRSTHDR(msghdr *header)
-    unsigned char *CMSG_DATA(cmsghdr *control)
-    ssize_t recvmsg(int fd, msghdr *header, int flags)
-    ssize_t send(int fd, const void *data, size_t size, int flags)
-
-cdef extern from "<time.h>" nogil:
-    enum:
-        CLOCK_MONOTONIC
-        CLOCK_REALTIME
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *instant)
-
-cdef int SENT = _SENT
-cdef int IDLE = _IDLE
-cdef int WAITING = _WAITING
-cdef int STAMPED = _SO_TIMESTAMPNS
+from runner.load.fastcounts cimport (
+    CLOCK_MONOTONIC, CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, ancillary,
+    count_response, epoll_event, epoll_wait, is_usual, nanoseconds, now, receive, send_on, timespec,
+)
 
 cdef double MAX_PATIENCE = 0.1
 
 cdef enum:
-    CONTROL_WORDS = 8
-    FINE = 2048
     AHEAD = 1024
-    MAX_AT_ONCE = 1024
-    HALF_US = 500
-    NS_PER_US = 1000
-
-
-assert FINE == _FINE  # an array in C needs a constant
-
-
-cdef inline long long nanoseconds(const timespec *instant) noexcept nogil:
-    return instant.tv_sec * 1_000_000_000LL + instant.tv_nsec
-
-
-cdef inline long long now(int clock = CLOCK_REALTIME) noexcept nogil:
-    cdef timespec instant
-    clock_gettime(clock, &instant)
-    return nanoseconds(&instant)
-
-
-cdef struct Backlog:
-    long long beginning, fastest_first, first_due, first
-    long long n
-    double x, y, xx, xy, yy
-
-
-cdef inline void count_response(Backlog *backlog, long long due_ns, long long response_time_ns) noexcept nogil:
-    """What `runner.load.backlog.Backlog` adds for a successful request."""
-    cdef double x = due_ns / 1e9, y = response_time_ns / 1e9
-    backlog.n += 1
-    backlog.x += x
-    backlog.y += y
-    backlog.xx += x * x
-    backlog.xy += x * y
-    backlog.yy += y * y
-    if due_ns < backlog.beginning:
-        if backlog.fastest_first < 0 or response_time_ns < backlog.fastest_first:
-            backlog.fastest_first = response_time_ns
-    elif due_ns < backlog.first_due:
-        backlog.first_due = due_ns
-        backlog.first = response_time_ns
-
-
-@cython.final
-cdef class Latencies:
-    """Values of one kind in the current second; see `runner.load.tally.Latency`."""
-
-    cdef object latency
-    cdef list values
-    cdef unsigned int bins[FINE]
-    cdef long long total_ns, max_ns
-
-    cdef inline int add(self, long long value_ns) except -1:
-        cdef long long us = (value_ns + HALF_US) // NS_PER_US
-        if value_ns < 0 or us >= FINE:
-            self.values.append(value_ns)
-            return 0
-        self.bins[us] += 1
-        self.total_ns += value_ns
-        self.max_ns = max(self.max_ns, value_ns)
-        return 0
-
-    cdef bind(self, latency):
-        """Begin to count for another second."""
-        self.latency, self.values = latency, latency.values
-
-    cdef hand_over(self):
-        """Add what was counted to the second."""
-        cdef int us
-        cdef dict counts = {}
-        for us in range(FINE):
-            if self.bins[us]:
-                counts[us] = self.bins[us]
-        if counts:
-            self.latency.count(counts, self.total_ns, self.max_ns)
-            memset(self.bins, 0, sizeof(self.bins))
-            self.total_ns = self.max_ns = 0
-
-
-@cython.final
-cdef class FastPart:
-    """A `runner.load.part.Part`, and what is counted of it in the current second until `hand_over`.
-
-    Attributes:
-        usual: Length of a whole response that begins with `head` and is successful; -1 if there is none.
-    """
-
-    cdef object part, render, tally
-    cdef bytes content, head
-    cdef const char *head_data
-    cdef ssize_t head_size, usual
-    cdef long long scheduled, sent, completed, succeeded
-    cdef Latencies delays, durations, response_times
-    cdef Backlog grown
-
-    def __init__(self, part):
-        self.part, self.render, self.content = part, part.render, part.content
-        self.delays, self.durations, self.response_times = Latencies(), Latencies(), Latencies()
-        self.follow_heads()
-        self.begin_backlog()
-
-    cdef begin_backlog(self):
-        backlog = self.part.backlog
-        memset(&self.grown, 0, sizeof(self.grown))
-        self.grown.beginning = backlog.beginning_ns
-        self.grown.fastest_first = backlog.fastest_first_ns
-        self.grown.first_due, self.grown.first = backlog.first
-
-    cdef follow_heads(self):
-        """Take over the head seen last."""
-        heads = self.part.heads
-        if heads.head is not self.head or self.usual < 0:
-            self.head = heads.head
-            self.head_data, self.head_size = self.head, len(self.head)
-            self.usual = heads.count if heads.plain else -1
-
-    cdef bind(self, tally):
-        """Begin to count for another second."""
-        self.tally = tally
-        self.delays.bind(tally.dispatch_delay)
-        self.durations.bind(tally.whole)
-        self.response_times.bind(tally.response_time)
-
-    cdef hand_over(self):
-        """Add it to what Python code counted."""
-        if not (self.sent or self.completed):
-            return
-        tally, backlog = self.tally, self.part.backlog
-        tally.scheduled += self.scheduled
-        tally.sent += self.sent
-        tally.completed += self.completed
-        tally.succeeded += self.succeeded
-        self.scheduled = self.sent = self.completed = self.succeeded = 0
-        self.delays.hand_over()
-        self.durations.hand_over()
-        self.response_times.hand_over()
-        if self.grown.n:
-            backlog.add(self.grown.n, self.grown.x, self.grown.y, self.grown.xx, self.grown.xy, self.grown.yy)
-            known, mine = backlog.fastest_first_ns, self.grown.fastest_first
-            backlog.fastest_first_ns = max(known, mine) if min(known, mine) < 0 else min(known, mine)
-            backlog.first = min(backlog.first, (self.grown.first_due, self.grown.first))
-            self.begin_backlog()
-
-
-@cython.final
-cdef class FastConnection:
-    """`runner.load.connection.Connection` with its numbers as C variables."""
-
-    cdef public object sock, send, receive, response, unsent, content
-    cdef FastPart counts
-    cdef public int fd, state, user
-    cdef public bint measured, reused
-    cdef public long long due, started, connected
-
-    def __init__(self, sock, FastPart counts, content, due, started, *, measured, user):
-        self.sock = sock
-        self.counts, self.content = counts, content
-        self.fd = sock.fileno()
-        self.send = sock.send
-        self.receive = sock.recvmsg_into
-        self.state = CONNECTING
-        self.measured = measured
-        self.due, self.started, self.connected = due, started, 0
-        self.user = user
-        self.response = None
-        self.unsent = b""
-
-    @property
-    def part(self):
-        """The request that was sent last."""
-        return self.counts.part
 
 
 @cython.final
@@ -438,7 +218,7 @@ class FastExchange(Exchange):
                 number = errno
                 self._read_failed(connection, OSError(number, os.strerror(number)))
                 continue
-            if stamped != NULL and count == part.usual and memcmp(data, part.head_data, part.head_size) == 0:
+            if is_usual(part, data, count, stamped):
                 stamp = nanoseconds(stamped)
                 duration = stamp - connection.started
                 if state.begins <= stamp < state.ends and duration <= state.longest:
@@ -506,27 +286,6 @@ cdef inline int send_next(exchange, State state, FastConnection connection) exce
     return 1
 
 
-cdef inline int send_on(exchange, FastConnection connection, FastPart part, bytes request) except -1:
-    """See `Exchange._send_on`."""
-    cdef const char *data = request
-    cdef ssize_t size = len(request), sent
-    cdef int number
-    connection.counts = part
-    connection.content = request
-    connection.state = SENT
-    sent = send(connection.fd, data, size, MSG_NOSIGNAL)
-    if sent < 0:
-        number = errno
-        if number != EAGAIN:
-            exchange._not_accepted(connection, number)
-            return 0
-        sent = 0
-    if sent != size:
-        connection.state = WAITING
-        exchange._wait_to_send(connection, request[sent:])
-    return 0
-
-
 cdef inline FastConnection next_idle(list idle):
     """Return the connection used last that is still open, None if there is none."""
     cdef FastConnection connection
@@ -535,27 +294,3 @@ cdef inline FastConnection next_idle(list idle):
         if connection.state == IDLE:
             return connection
     return None
-
-
-cdef inline ssize_t receive(
-    int fd, char *data, size_t size, size_t *control, const timespec **stamped
-) noexcept nogil:
-    """Read once; `stamped` becomes the kernel's receive timestamp, in `control`, or NULL."""
-    cdef iovec into = iovec(iov_base=data, iov_len=size)
-    cdef msghdr header = msghdr(
-        msg_name=NULL, msg_namelen=0, msg_iov=&into, msg_iovlen=1,
-        msg_control=control, msg_controllen=CONTROL_WORDS * sizeof(size_t), msg_flags=0,
-    )
-    cdef ssize_t count = recvmsg(fd, &header, 0)
-    cdef cmsghdr *control_message = CMSG_FIRSTHDR(&header) if count >= 0 else NULL
-    stamped[0] = NULL
-    if control_message != NULL and control_message.cmsg_level == SOL_SOCKET and control_message.cmsg_type == STAMPED:
-        stamped[0] = <const timespec *>CMSG_DATA(control_message)
-    return count
-
-
-cdef list ancillary(const timespec *stamped):
-    """Return what `socket.recvmsg_into` would."""
-    if stamped == NULL:
-        return []
-    return [(SOL_SOCKET, STAMPED, (<const char *>stamped)[: sizeof(timespec)])]

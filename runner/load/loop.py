@@ -15,7 +15,7 @@ from typing import Final
 
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load.exchange import Exchange
-from runner.load.extensions import allowed, is_current
+from runner.load.extensions import compiled
 from runner.load.pacing import HOPELESS_NS, Bunch
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
@@ -290,13 +290,8 @@ def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
 
 def plain_exchange() -> type[Exchange]:
     """Return the compiled exchange for plain HTTP; the one in Python if it is not built or out of date."""
-    if not allowed():
-        return Exchange
-    try:
-        from runner.load import fastpath  # noqa: PLC0415  (need not have been built)
-    except ImportError:
-        return Exchange
-    return fastpath.FastExchange if is_current(fastpath) else Exchange
+    extension = compiled("fastcounts") and compiled("fastpath")
+    return extension.FastExchange if extension else Exchange
 
 
 def _periodic_timer(order: WorkerOrder) -> PeriodicTimer | None:

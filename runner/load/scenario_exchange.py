@@ -60,8 +60,8 @@ class ScenarioExchange(UserExchange):
         super().__init__(order, timeline, *more)
         self._free = self._keep
         self._next_origin = self._origins.target
-        self._places = [  # of requests that are the same for all users
-            None if part.render else Place(self._home.origin, target_of(part.content)) for part in self.parts
+        self._places = [  # of requests that go to the same place for all users
+            Place(self._home.origin, part.target) if part.target else None for part in self.parts
         ]
 
     def _make_parts(self, order: WorkerOrder) -> Sequence[Part]:

@@ -9,6 +9,7 @@ from typing import Final
 from runner.core.endpoint import Tls
 from runner.core.units import NS_PER_MS, NS_PER_US, Nanoseconds
 from runner.load.exchange import Exchange
+from runner.load.extensions import compiled
 from runner.load.loop import Loop
 from runner.load.scenario_exchange import ScenarioExchange
 from runner.load.scenario_part import request_steps
@@ -34,7 +35,7 @@ class ScenarioLoop(Loop):
     def _make_exchange(self) -> Exchange:
         order = self._order
         if order.tls is None and not _leads_elsewhere(order):
-            return ScenarioExchange(order, self._timeline)
+            return scenario_exchange()(order, self._timeline)
         from runner.load.scenario_tls import ScenarioTlsExchange  # noqa: PLC0415  (plain HTTP needs no OpenSSL)
 
         return ScenarioTlsExchange(order, self._timeline, order.tls or Tls(""))
@@ -77,6 +78,12 @@ class ScenarioLoop(Loop):
     def _is_rare_start(self, instant: Nanoseconds) -> bool:
         """Return whether a user is due then, some time after the last one."""
         return instant == self._next_due and instant - self._started >= _RARE_NS
+
+
+def scenario_exchange() -> type[ScenarioExchange]:
+    """Return the compiled exchange for plain HTTP; the one in Python if it is not built or out of date."""
+    extension = compiled("fastcounts") and compiled("fastscenarios")
+    return extension.FastScenarioExchange if extension else ScenarioExchange
 
 
 def _leads_elsewhere(order: WorkerOrder) -> bool:

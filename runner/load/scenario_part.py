@@ -10,7 +10,7 @@ from runner.core.rows import json_of, keys_of, part_of, text_of
 from runner.core.template import ENCODERS, Position
 from runner.load.captures import Captures
 from runner.load.cookies import sets_cookies
-from runner.load.origins import REDIRECTS
+from runner.load.origins import REDIRECTS, target_of
 from runner.load.part import Part
 from runner.load.rendering import BodyPart, Render, Value, renderer
 from runner.load.response_parser import Heads
@@ -27,7 +27,7 @@ from runner.load.scenario_order import (
 )
 from runner.load.values import Make, RowValues, maker
 from runner.load.walk import Walk
-from runner.load.worker_order import WorkerOrder
+from runner.load.worker_order import WorkerOrder, WorkerRequest
 
 _LARGEST_OFFSET: Final = 2**53
 
@@ -56,21 +56,28 @@ class StepPart(Part):
 
     Attributes:
         step: What the user does with it.
+        target: Path and query, where they are the same for all users; else empty.
         captures: What is taken out of its responses.
         keeps_body: Whether something reads their bodies.
     """
 
-    __slots__ = ("captures", "keeps_body", "step")
+    __slots__ = ("captures", "keeps_body", "step", "target")
 
     def __init__(self, order: WorkerOrder, step: RequestStep, render: Render | None) -> None:
         super().__init__(order, step.request, render)
         self.step = step
+        self.target = _constant_target(order.requests[step.request])
         self.reads_heads = True
         self.captures = Captures(step.name, step.extracts)
         self.keeps_body = self.captures.needs_body or self.checks.needs_body
         plain = self.accepted - REDIRECTS if step.follow else self.accepted
         is_read = bool(self.captures) or self.checks.needs_head or order.new_connections
         self.heads = StepHeads(head_only=self.head_only, plain=() if is_read else plain)
+
+
+def _constant_target(request: WorkerRequest) -> str:
+    opening = request.pieces[0] if request.pieces else request.content
+    return target_of(opening) if isinstance(opening, bytes) and b"\r\n" in opening else ""
 
 
 def step_parts(order: WorkerOrder) -> list[StepPart]:

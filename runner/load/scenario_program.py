@@ -51,6 +51,8 @@ class Pause:
     def length_ns(self, walk: Walk) -> Nanoseconds:
         """Return how long a user waits."""
         step = self.step
+        if step.low_ns == step.high_ns:
+            return step.low_ns
         return step.low_ns + below(step.key, walk.position, step.high_ns - step.low_ns + 1)
 
 

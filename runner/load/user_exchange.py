@@ -26,7 +26,7 @@ from runner.load.users import NEVER_NS, NO_USER, Users
 from runner.load.walk import CannotGoOn
 from runner.load.worker_order import WorkerOrder
 
-_AT_ONCE: Final = 1000
+AT_ONCE: Final = 1000
 """How many operations a user executes before others have their turn."""
 
 
@@ -160,7 +160,7 @@ class UserExchange(Exchange):
 
     def _execute(self, user: ScenarioUser) -> None:
         operations = user.operations
-        for _ in range(_AT_ONCE):
+        for _ in range(AT_ONCE):
             operation = operations[user.at]
             user.executed += 1
             if type(operation) is Send:
