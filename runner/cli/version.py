@@ -70,8 +70,14 @@ def _is_compiled() -> bool:
     from runner.load import drawing
     from runner.load.exchange import Exchange
     from runner.load.loop import plain_exchange
+    from runner.load.scenario_exchange import ScenarioExchange
+    from runner.load.scenario_loop import scenario_exchange
 
-    return plain_exchange() is not Exchange and drawing.draw is not draws.draw
+    return (
+        plain_exchange() is not Exchange
+        and scenario_exchange() is not ScenarioExchange
+        and drawing.draw is not draws.draw
+    )
 
 
 def version_json() -> str:

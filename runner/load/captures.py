@@ -152,7 +152,7 @@ def _picked(order: ExtractOrder, values: Sequence[Any], position: int) -> Any:
 def _too_large(value: Any) -> str:
     if isinstance(value, str):
         return f"is longer than {MAX_TEXT // 1024} KiB" if len(value) > MAX_TEXT else ""
-    if isinstance(value, dict | list) and len(json_of(value)) > MAX_JSON:
+    if isinstance(value, (dict, list)) and len(json_of(value)) > MAX_JSON:
         return f"is larger than {MAX_JSON // BYTES_PER_MIB} MiB"
     return ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from runner.core.units import NS_PER_S, Nanoseconds
 
@@ -17,6 +17,7 @@ MAX_COOKIES: Final = 50
 MAX_COOKIE_BYTES: Final = 4096
 """Of a name, its value and its attributes."""
 
+_BEGIN: Final = b"\nset-cookie"
 _SET_COOKIE: Final = re.compile(rb"\nset-cookie[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _IS_ADDRESS: Final = re.compile(r"[0-9.]+|.*:.*")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -29,24 +30,36 @@ _YEAR: Final = re.compile(r"([0-9]{2,4})(?:[^0-9].*)?")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-class Cookie:
-    """One cookie.
+class Attributes(NamedTuple):
+    """What a header says of a cookie besides its name and value.
 
     Attributes:
         domain: The host, or the domain with all hosts below it.
         host_only: Whether it is the host alone.
         path: Below which it is sent.
         secure: Whether it is sent with HTTPS only.
-        expires_ns: When it expires.
+        expires_ns: When it expires, if there is no `max_age_s`.
+        max_age_s: How long it is valid; None if that is not said.
     """
+
+    domain: str
+    host_only: bool
+    path: str
+    secure: bool
+    expires_ns: Nanoseconds
+    max_age_s: int | None
+
+
+class Cookie:
+    """One cookie; see `Attributes` for those that a header gives it."""
 
     __slots__ = ("domain", "expires_ns", "host_only", "name", "path", "secure", "value")
 
-    def __init__(self, name: str, value: str, domain: str, path: str) -> None:
+    def __init__(self, name: str, value: str, attributes: Attributes, now_ns: Nanoseconds) -> None:
         self.name, self.value = name, value
-        self.domain, self.host_only = domain, True
-        self.path, self.secure = path, False
-        self.expires_ns = _FOREVER
+        self.domain, self.host_only, self.path, self.secure, self.expires_ns, max_age_s = attributes
+        if max_age_s is not None:
+            self.expires_ns = min(now_ns + max_age_s * NS_PER_S, _FOREVER) if max_age_s > 0 else 0
 
     def is_sent_to(self, host: str, path: str, *, secure: bool) -> bool:
         """Return whether it belongs into a request (5.4)."""
@@ -135,12 +148,18 @@ class CookieJar:
 
 def sets_cookies(head: bytes) -> bool:
     """Return whether a head has a Set-Cookie header."""
-    return b"\nset-cookie" in head.lower()
+    return _BEGIN in head.lower()
 
 
 def set_cookie_lines(head: bytes) -> list[str]:
     """Return the values of the Set-Cookie headers of a head."""
-    return [line.decode("latin-1") for line in _SET_COOKIE.findall(head)]
+    lower, lines = head.lower(), []
+    at = lower.find(_BEGIN)
+    while at >= 0:
+        if found := _SET_COOKIE.match(head, at):
+            lines.append(found[1].decode("latin-1"))
+        at = lower.find(_BEGIN, at + 1)
+    return lines
 
 
 def default_path(path: str) -> str:
@@ -158,45 +177,56 @@ def _path_matches(path: str, of_cookie: str) -> bool:
 
 def _parse(line: str, host: str, path: str, now_ns: Nanoseconds) -> Cookie | None:
     """Return the cookie that a header sets; None if it is to be ignored (5.2, 5.3)."""
-    pair, *attributes = line.split(";")
+    pair, _, attributes = line.partition(";")
     name, separator, value = pair.partition("=")
-    name, value = name.strip(), value.strip()
+    name = name.strip()
     if not separator or not name or len(line) > MAX_COOKIE_BYTES or _CONTROL.search(line):
         return None
-    cookie = Cookie(name, value, host, default_path(path))
-    max_age = ""
-    for attribute in attributes:
-        key, _, text = attribute.partition("=")
-        key, text = key.strip().lower(), text.strip()
-        if key == "domain" and not _set_domain(cookie, text.lower().removeprefix("."), host):
-            return None
-        if key == "path":
-            cookie.path = text if text.startswith("/") else default_path(path)
+    found = _attributes(attributes, host, default_path(path))
+    return None if found is None else Cookie(name, value.strip(), found, now_ns)
+
+
+@lru_cache(maxsize=256)
+def _attributes(text: str, host: str, path: str) -> Attributes | None:
+    """Return the attributes behind a cookie's value, which are the same for many users; None if not allowed.
+
+    Args:
+        text: What follows the first semicolon.
+        host: That sets the cookie.
+        path: Of the cookie if the attributes have none.
+    """
+    domain = host, True
+    own_path, secure, max_age, expires_ns = path, False, "", _FOREVER
+    for attribute in text.split(";"):
+        key, _, value = attribute.partition("=")
+        key, value = key.strip().lower(), value.strip()
+        if key == "domain":
+            allowed = _domain(value.lower().removeprefix("."), host)
+            if allowed is None:
+                return None
+            domain = allowed
+        elif key == "path":
+            own_path = value if value.startswith("/") else path
         elif key == "secure":
-            cookie.secure = True
-        elif key == "max-age" and _SECONDS.fullmatch(text):
-            max_age = text
-        elif key == "expires" and not max_age:
-            expires_ns = cookie_date_ns(text)
-            cookie.expires_ns = cookie.expires_ns if expires_ns is None else expires_ns
-    if max_age:
-        seconds = int(max_age)
-        cookie.expires_ns = min(now_ns + seconds * NS_PER_S, _FOREVER) if seconds > 0 else 0
-    return cookie
+            secure = True
+        elif key == "max-age" and _SECONDS.fullmatch(value):
+            max_age = value
+        elif key == "expires":
+            date_ns = cookie_date_ns(value)
+            expires_ns = expires_ns if date_ns is None else date_ns
+    return Attributes(*domain, own_path, secure, expires_ns, int(max_age) if max_age else None)
 
 
-def _set_domain(cookie: Cookie, domain: str, host: str) -> bool:
-    """Let a cookie be sent to all hosts of a domain; returns False if the host may not do that.
+def _domain(domain: str, host: str) -> tuple[str, bool] | None:
+    """Return the domain that a cookie is sent to, and whether it is one host; None if that is not allowed.
 
     A domain must be the host or above it, and have a dot: no server may set cookies for all of ``.com``.
     """
     if not domain or domain == host:
-        cookie.domain, cookie.host_only = host, not domain or bool(_IS_ADDRESS.fullmatch(host))
-        return True
+        return host, not domain or bool(_IS_ADDRESS.fullmatch(host))
     if "." not in domain or _IS_ADDRESS.fullmatch(host) or not host.endswith("." + domain):
-        return False
-    cookie.domain, cookie.host_only = domain, False
-    return True
+        return None
+    return domain, False
 
 
 @lru_cache(maxsize=256)

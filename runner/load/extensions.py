@@ -18,7 +18,7 @@ def allowed() -> bool:
 
 
 def compiled(name: str) -> ModuleType | None:
-    """Return a compiled module of this package; None if it may not be used, is not built or is out of date."""
+    """Return a compiled module of this package; None if it may not be used, is not built or out of date."""
     if not allowed():
         return None
     try:

@@ -92,6 +92,15 @@ cdef inline void count_response(Backlog *backlog, long long due_ns, long long re
         backlog.first = response_time_ns
 
 
+cdef struct Head:
+    int status
+    ssize_t size, length
+    bint sets_cookie
+
+
+cdef bint parse_head(const char *data, ssize_t count, Head *head) noexcept nogil
+
+
 @cython.final
 cdef class Latencies:
     cdef object latency
@@ -115,10 +124,11 @@ cdef class Latencies:
 
 @cython.final
 cdef class FastPart:
-    cdef object part, render, tally
+    cdef object part, render, tally, accepted
     cdef bytes content, head
     cdef const char *head_data
     cdef ssize_t head_size, usual
+    cdef int index
     cdef long long scheduled, sent, completed, succeeded
     cdef Latencies delays, durations, response_times
     cdef Backlog grown
@@ -176,9 +186,14 @@ cdef inline ssize_t receive(
     return count
 
 
-cdef inline bint is_usual(FastPart part, const char *data, ssize_t count, const timespec *stamped) noexcept:
+cdef inline bint is_usual(FastPart part, const char *data, ssize_t count) noexcept:
     """Return whether a response is complete, and like the last one that was successful."""
-    return stamped != NULL and count == part.usual and memcmp(data, part.head_data, part.head_size) == 0
+    return count == part.usual and memcmp(data, part.head_data, part.head_size) == 0
+
+
+cdef inline bint is_simple(FastPart part, const char *data, ssize_t count, Head *head) noexcept:
+    """Return whether a response is complete, of the simplest form, and has an acceptable status."""
+    return parse_head(data, count, head) and head.status in part.accepted
 
 
 cdef list ancillary(const timespec *stamped)

@@ -17,8 +17,8 @@ from runner.core.mix import order as mix_order
 from runner.load.exchange import Exchange
 
 from runner.load.fastcounts cimport (
-    CLOCK_MONOTONIC, CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, ancillary,
-    count_response, epoll_event, epoll_wait, is_usual, nanoseconds, now, receive, send_on, timespec,
+    CLOCK_MONOTONIC, CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, Head, ancillary,
+    count_response, epoll_event, epoll_wait, is_simple, is_usual, nanoseconds, now, receive, send_on, timespec,
 )
 
 cdef double MAX_PATIENCE = 0.1
@@ -202,6 +202,7 @@ class FastExchange(Exchange):
         cdef int completed = 0, sent = 0, number
         cdef size_t control[CONTROL_WORDS]
         cdef const timespec *stamped
+        cdef Head head
         cdef FastConnection connection
         cdef FastPart part
         for index in range(events):
@@ -218,7 +219,7 @@ class FastExchange(Exchange):
                 number = errno
                 self._read_failed(connection, OSError(number, os.strerror(number)))
                 continue
-            if is_usual(part, data, count, stamped):
+            if stamped != NULL and (is_usual(part, data, count) or is_simple(part, data, count, &head)):
                 stamp = nanoseconds(stamped)
                 duration = stamp - connection.started
                 if state.begins <= stamp < state.ends and duration <= state.longest:

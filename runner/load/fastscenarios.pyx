@@ -15,7 +15,7 @@ from collections import deque
 from heapq import heappop, heappush
 
 from runner.load.cookies import CookieJar
-from runner.load.origins import Place, target_of, with_more_cookies
+from runner.load.origins import REDIRECTS, Place, target_of, with_more_cookies
 from runner.load.scenario_exchange import ScenarioExchange
 from runner.load.scenario_order import MAX_EXECUTED
 from runner.load.scenario_part import CannotRender
@@ -28,8 +28,8 @@ from runner.load.walk import CannotGoOn, Walk
 from runner.core.load_facts import UNFINISHED
 
 from runner.load.fastcounts cimport (
-    CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, ancillary, epoll_event,
-    epoll_wait, is_usual, nanoseconds, now, receive, send_on, timespec,
+    CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, Head, ancillary,
+    epoll_event, epoll_wait, is_usual, nanoseconds, now, parse_head, receive, send_on, timespec,
 )
 
 cdef extern from "<string.h>" nogil:
@@ -52,18 +52,21 @@ cdef class FastStep:
 
     Attributes:
         place: Where its request goes; None if that depends on the user.
+        readable: Acceptable status codes, if responses have a body and lead nowhere else.
         head_end: Where cookies are inserted into its request; -1 if that depends on the user.
     """
 
     cdef FastPart counts
-    cdef object place, name
-    cdef bint has_url, own_cookies
+    cdef object place, name, readable
+    cdef bint has_url, own_cookies, keeps_body
     cdef int follow
     cdef ssize_t head_end
 
     def __init__(self, part, place):
         step = part.step
         self.counts, self.place, self.name = FastPart(part), place, step.name
+        self.readable = frozenset() if part.head_only else part.accepted - REDIRECTS if step.follow else part.accepted
+        self.keeps_body = part.keeps_body
         self.has_url, self.own_cookies, self.follow = bool(step.url), step.own_cookies, step.follow
         self.head_end = part.content.index(b"\r\n\r\n") + 2 if part.render is None else -1
 
@@ -322,13 +325,15 @@ cdef int read_all(exchange, State state, epoll_event *ready, int events) except 
             number = errno
             exchange._read_failed(connection, OSError(number, os.strerror(number)))
             continue
-        if is_usual(part, data, count, stamped):
+        if stamped != NULL:
             stamp = nanoseconds(stamped)
             if state.begins <= stamp < state.ends and stamp - connection.started <= state.longest:
-                first = first or stamp
-                completed += 1
-                count_usual(state, connection, part, stamp)
-                continue
+                if is_usual(part, data, count) or is_read(exchange, state, connection, part, data, count, stamp):
+                    if connection.state == SENT:
+                        first = first or stamp
+                        completed += 1
+                        count_usual(state, connection, part, stamp)
+                    continue
         connection.state = WAITING
         exchange._received(connection, count, ancillary(stamped), ready[index].events)
         part.follow_heads()
@@ -336,6 +341,32 @@ cdef int read_all(exchange, State state, epoll_event *ready, int events) except 
         state.begun -= completed
         exchange.freed_ns = first
     return 0
+
+
+cdef int is_read(
+    exchange, State state, FastConnection connection, FastPart part, const char *data, ssize_t count, long long stamp
+) except -1:
+    """Return whether a response is of the simplest form; if so, read what its step takes from it.
+
+    One that turns out to be a failure is counted, and its connection is no longer `SENT`.
+    """
+    cdef Head head
+    cdef FastStep step
+    cdef bytes opening
+    if not parse_head(data, count, &head):
+        return False
+    if not head.sets_cookie and head.status in part.accepted:
+        return True
+    step = state.steps[part.index]
+    if head.status not in step.readable:
+        return False
+    opening = data[: head.size]
+    failure = exchange._failure(connection, head.status, opening, data[head.size : count] if step.keeps_body else b"")
+    if failure:
+        part.part.heads.show(opening, count, head.status)
+        connection.state = WAITING
+        exchange._complete(connection, head.status, stamp, stamp, failure, True, EPOLLIN)
+    return True
 
 
 cdef inline int count_usual(State state, FastConnection connection, FastPart part, long long stamp) except -1:

@@ -30,16 +30,27 @@ class Heads:
         keep: Whether the connection may carry another request after it.
         plain: Whether it is successful and its connection stays open, so that no further check is needed.
         large: Whether some response was large; kept here for the caller.
+        plain_statuses: Status codes of such responses.
 
     Args:
         head_only: Whether responses have no body, whatever their head says.
         plain: Status codes of successful responses, if connections stay open and bodies are not checked.
     """
 
-    __slots__ = ("_head_only", "_known", "_plain", "count", "head", "keep", "large", "plain", "status")
+    __slots__ = (
+        "_head_only",
+        "_known",
+        "count",
+        "head",
+        "keep",
+        "large",
+        "plain",
+        "plain_statuses",
+        "status",
+    )
 
     def __init__(self, *, head_only: bool, plain: Collection[int] = ()) -> None:
-        self._head_only, self._plain = head_only, plain
+        self._head_only, self.plain_statuses = head_only, plain
         self.plain = False
         self._known: dict[bytes, tuple[int, int, bool]] = {}
         self.head, self.count, self.status = b"", -1, 0
@@ -55,8 +66,13 @@ class Heads:
             return False
         self.head, self.count = head, count
         _, self.status, self.keep = known
-        self.plain = self.keep and self.status in self._plain
+        self.plain = self.keep and self.status in self.plain_statuses
         return True
+
+    def show(self, head: bytes, count: int, status: int) -> None:
+        """Make a head that someone else has parsed the one seen last; it needs further checks."""
+        self.head, self.count, self.status = head, count, status
+        self.keep, self.plain = True, False
 
     def remember(self, response: Response, data: bytearray, count: int) -> None:
         """Keep the head of a response that arrived in one piece of `count` bytes."""

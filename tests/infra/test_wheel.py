@@ -40,8 +40,10 @@ def test_the_wheel_has_every_file_of_both_packages(source, wheel):
 
     assert not wanted - names
     assert {name.partition(".")[0] for name in names if name.endswith(".so")} == {
+        "runner/load/fastcounts",
         "runner/load/fastdraws",
         "runner/load/fastpath",
+        "runner/load/fastscenarios",
     }
 
 

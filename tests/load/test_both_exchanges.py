@@ -47,6 +47,11 @@ def resets(client) -> None:
     client.close()
 
 
+def answer(*headers: bytes, body: bytes = b'{"token": "a b"}', status: bytes = b"200 OK"):
+    length = b"Content-Length: %d" % len(body)
+    return sends(b"\r\n".join([b"HTTP/1.1 " + status, length, *headers, b"", body]))
+
+
 BEHAVIOURS = {
     "whole": sends(OK),
     "whole with another head": sends(OK.replace(b"OK", b"Fine")),
@@ -70,6 +75,35 @@ BEHAVIOURS = {
     "two responses": sends(OK + OK),
     "garbage behind it": sends(OK + b"garbage"),
     "asks to close": then_closes(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")),
+    "token": answer(b"Server: x", b"Content-Type: application/json"),
+    "other token": answer(body=b'{"token": ["longer", 1]}'),
+    "damaged token": answer(body=b'{"token": '),
+    "cookie": answer(b"Set-Cookie: sid=1; Path=/"),
+    "cookies": answer(b"set-cookie: a=1; Path=/s", b"SET-COOKIE: b=2; Max-Age=100"),
+    "cookie that has expired": answer(b"Set-Cookie: sid=0; Max-Age=0"),
+    "not found": answer(status=b"404 Not Found"),
+    "not modified": answer(status=b"304 Not Modified"),
+    "reset content": answer(status=b"205 Reset Content", body=b""),
+    "no reason": answer(status=b"200"),
+    "keeps alive": answer(b"Connection: Keep-Alive", b"Keep-Alive: timeout=5"),
+    "closes": answer(b"connection: close"),
+    "closes by a list": answer(b"Connection: keep-alive, close"),
+    "closes for a proxy": answer(b"Proxy-Connection: close"),
+    "upgrades": answer(b"Connection: keep-alive", b"Upgrade: h2c"),
+    "two lengths": answer(b"Content-Length: 16"),
+    "two different lengths": answer(b"Content-Length: 3"),
+    "chunked with a length": answer(b"Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n\r\n"),
+    "empty value": answer(b"X-Empty:", b"X-Blank: "),
+    "odd space": answer(b"X-Odd:  two", b"X-Tab:\ttab"),
+    "folded": answer(b"X-Folded: one", b" two"),
+    "no space": answer(b"X-No:space"),
+    "space before the colon": answer(b"Set-Cookie : late=1"),
+    "odd name": answer(b"X!#$: 1"),
+    "Latin": answer("X-City: Köln".encode("latin-1")),
+    "old": sends(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+    "long head": answer(b"X-Long: " + b"x" * 9000),
+    "length with a sign": sends(b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}"),
+    "line feeds alone": sends(b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}"),
 }
 
 
@@ -256,3 +290,9 @@ def test_in_the_closed_model(compiled, behaviours, requests, users):
         sum(expected[key] for key in expected if key[1] == name) for name in ("sent", "succeeded")
     )
     assert sent == succeeded + failed.total() + users
+
+
+@pytest.mark.parametrize("behaviour", sorted(BEHAVIOURS))
+def test_the_same_response_again_and_again(compiled, behaviour):
+    expected = offer_open(Exchange, [behaviour] * 3, "fixed")
+    assert offer_open(compiled, [behaviour] * 3, "fixed") == expected

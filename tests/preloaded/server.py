@@ -61,7 +61,12 @@ def _heed_all_signals() -> None:
 
 def _import_all(name: str) -> None:
     """Import every module of a package, except those that are started as programs or may not be used."""
-    without = ("__main__", "_process", "_worker", *(() if allowed() else (".fastdraws", ".fastpath")))
+    without = (
+        "__main__",
+        "_process",
+        "_worker",
+        *(() if allowed() else (".fastcounts", ".fastdraws", ".fastpath", ".fastscenarios")),
+    )
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
         if not module.name.endswith(without):
             with contextlib.suppress(ImportError):  # of an optional library

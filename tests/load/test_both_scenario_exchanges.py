@@ -1,0 +1,140 @@
+"""The exchange of scenarios in Python and its compiled twin send and count the same, whatever a server does."""
+
+import contextlib
+import os
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.load.checks import CheckOrder
+from runner.load.merge import sum_of
+from runner.load.scenario_exchange import ScenarioExchange
+from runner.load.scenario_loop import scenario_exchange
+from runner.load.scenario_order import ExtractOrder, PauseStep, RepeatStep, ScenarioOrder, WorkerScenario
+from runner.load.scenario_part import request_steps
+from runner.load.timeline import Timeline
+from tests.load.orders import order
+from tests.load.scenario_stage import MS, Steps
+from tests.load.test_both_exchanges import BEHAVIOURS, until
+from tests.servers.scripted import scripted
+
+
+ANSWERS = sorted(set(BEHAVIOURS) - {"closed behind a response"})
+"""A close behind a response may come before or after the user's next request."""
+
+
+class Server:
+    """Behaves towards each request by its place, and notes what it received."""
+
+    def __init__(self, behaviours) -> None:
+        self.behaviours, self.received, self.handled = behaviours, [], 0
+        self._lock = threading.Lock()
+
+    def __call__(self, client, got) -> None:
+        with self._lock:
+            behaviour = self.behaviours[len(self.received) % len(self.behaviours)]
+            self.received.append(got)
+        try:
+            BEHAVIOURS[behaviour](client)
+        finally:
+            with self._lock:
+                self.handled += 1
+
+
+def visit(steps: Steps):
+    """Log in, go on with the token and the cookies, twice; a response of each step may be of any kind."""
+    token = ExtractOrder("token", json="$.token", optional=True, default=("none",))
+    return (
+        steps.send("/login", token, method="POST", body="user=guest"),
+        steps.send("/s/${token:path}", headers="Authorization: Bearer ${token:header}\r\n"),
+        PauseStep(1, MS, MS),
+        RepeatStep(
+            2,
+            (
+                steps.send("/s/fixed"),
+                steps.send("/s/own", headers="Cookie: own=1\r\n", own_cookies=True),
+                steps.send("/json", method="PUT", body='{"t": 1}', headers="X-T: ${token:header}\r\n"),
+            ),
+        ),
+        steps.send("/checked", checks=CheckOrder(statuses=(200, 404), contains=(b"token",))),
+    )
+
+
+def offer(kind, behaviours, users, **changes):
+    """Let users go through the scenario one after the other; returns all that is counted, without times."""
+    steps, server = Steps(), Server(behaviours)
+    scenario = WorkerScenario("visit", 1.0, visit(steps))
+    with scripted(server) as port:
+        described = ScenarioOrder((scenario,), "http", "127.0.0.1", port)
+        stage = order(port, requests=tuple(steps.requests), scenarios=described, duration=60.0, **changes)
+        timeline = Timeline(time.time_ns(), 0, 60.0, lambda _: None, len(steps.requests), 1)
+        with contextlib.closing(kind(stage, timeline)) as exchange:
+            for _ in range(users):
+                exchange.send_due(time.time_ns(), 1, True)
+                until(
+                    lambda: exchange.in_flight == 0 and server.handled == len(server.received),
+                    lambda: (exchange.poll(0.002), exchange.follow(time.time_ns())),
+                )
+                exchange.poll(0)  # what the server did behind its response
+            exchange.drop_due(1, True)
+            return counts(exchange, timeline, list(request_steps(scenario.steps))), server.received
+
+
+def counts(exchange, timeline, steps):
+    exchange.hand_over()
+    names = ("opened", "closed_by_server", "resent", "stale", "faults", "requests_in_flight")
+    total = {name: getattr(exchange, name) for name in names}
+    total["under way"] = list(exchange.users_in_flight)
+    second = timeline.current
+    for index, tally in enumerate((*second.parts, *second.scenarios)):
+        for name in (
+            "scheduled", "sent", "succeeded", "completed", "dropped", "failures", "statuses", "samples",
+        ):  # fmt: skip
+            total[index, name] = getattr(tally, name)
+        for name in ("response_time", "connect", "dispatch_delay"):
+            total[index, name] = sum_of([getattr(tally, name).to_wire()]).count
+        whole, durations, first_bytes = (
+            sum_of([latency.to_wire()]).count for latency in (tally.whole, tally.duration, tally.first_byte)
+        )
+        total[index, "durations"], total[index, "first bytes"] = whole + durations, whole + first_bytes
+    assert len(second.parts) == len(steps)
+    return total
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    kind = scenario_exchange()
+    if kind is ScenarioExchange:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("runner.load.fastscenarios was not built")
+    return kind
+
+
+def compared(compiled, behaviours, users, **changes):
+    expected, received = offer(ScenarioExchange, behaviours, users, **changes)
+    assert offer(compiled, behaviours, users, **changes) == (expected, received)
+    return expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(behaviours=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=12), new=st.booleans())
+def test_users_meet_any_responses(compiled, behaviours, new):
+    counted = compared(compiled, behaviours, 2, new_connections=new)
+    last = max(key[0] for key in counted if isinstance(key, tuple))
+    ended = counted[last, "succeeded"] + sum(counted[last, "failures"].values())
+    assert (counted[last, "sent"], counted[last, "dropped"], ended) == (2, 1, 2)
+
+
+@pytest.mark.parametrize("behaviour", ANSWERS)
+def test_every_step_meets_the_same_response(compiled, behaviour):
+    compared(compiled, [behaviour], 2)
+
+
+@pytest.mark.parametrize("behaviour", ["token", "cookie", "cookies", "cookie that has expired"])
+def test_users_with_usual_responses_succeed_with_their_cookies(compiled, behaviour):
+    counted = compared(compiled, ["cookie", behaviour], 3)
+    last = max(key[0] for key in counted if isinstance(key, tuple))
+    assert counted[last, "succeeded"] == 3
+    assert counted["opened"] == 1
