@@ -1,4 +1,4 @@
-"""The exchange of scenarios in Python and its compiled twin send and count the same, whatever a server does."""
+"""The exchange of scenarios in Python and its compiled twin send and count the same."""
 
 import contextlib
 import os
@@ -20,7 +20,6 @@ from tests.load.orders import order
 from tests.load.scenario_stage import MS, Steps
 from tests.load.test_both_exchanges import BEHAVIOURS, until
 from tests.servers.scripted import scripted
-
 
 ANSWERS = sorted(set(BEHAVIOURS) - {"closed behind a response"})
 """A close behind a response may come before or after the user's next request."""
