@@ -187,12 +187,16 @@ def _text_maker(variable: GeneratedValues, position: Position) -> Make:
 
 
 def _text(variable: TextValues, position: Position) -> Make:
-    """Return what makes text; each character is encoded once, as no encoder looks at more than one."""
+    """Return what makes text; each character is encoded once, as encoders but that of URLs look at no other."""
     key, first, length = variable.key, variable.first, variable.length
     if position is Position.VALUE:
         inside = _text(variable, Position.JSON)
         return lambda k: b'"%s"' % inside(k)
-    alphabet = [ENCODERS[position](character) for character in variable.alphabet]
+    encode = ENCODERS[position]
+    if position is Position.URL:  # spaces around a URL are no part of it, so characters depend on their place
+        plain = variable.alphabet
+        return lambda k: encode(text(key, first + k, length, plain)).encode()
+    alphabet = [encode(character) for character in variable.alphabet]
     return lambda k: text(key, first + k, length, alphabet).encode()
 
 

@@ -36,7 +36,7 @@ def tracked(source: Path, *patterns: str) -> set[str]:
 def test_the_wheel_has_every_file_of_both_packages(source, wheel):
     with zipfile.ZipFile(wheel) as whole:
         names = set(whole.namelist())
-    wanted = {name for name in tracked(source, "runner", "app_server") if not name.endswith(".pyx")}
+    wanted = {name for name in tracked(source, "runner", "app_server") if not name.endswith((".pxd", ".pyx"))}
 
     assert not wanted - names
     assert {name.partition(".")[0] for name in names if name.endswith(".so")} == {

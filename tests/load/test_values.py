@@ -117,6 +117,13 @@ def test_a_counter_takes_negative_and_large_steps():
     assert values(CounterValues(LARGEST, -LARGEST), 4) == [str(LARGEST - k * LARGEST) for k in range(4)]
 
 
+def test_spaces_inside_a_text_stay_in_a_url():
+    make = maker(TextValues(KEYS[0], 0, 40, "0 \r"), Position.URL)
+    made = [make(k).decode() for k in range(20)]
+    assert made == [ENCODERS[Position.URL](draws.text(KEYS[0], k, 40, "0 \r")) for k in range(20)]
+    assert all("%20" in text and "%0D" in text for text in made)
+
+
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=256), st.data())
 def test_text_is_encoded_where_it_stands(alphabet, data):
     position = data.draw(st.sampled_from(Position))
