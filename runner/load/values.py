@@ -187,7 +187,7 @@ def _text_maker(variable: GeneratedValues, position: Position) -> Make:
 
 
 def _text(variable: TextValues, position: Position) -> Make:
-    """Return what makes text; each character is encoded once, as encoders but that of URLs look at no other."""
+    """Return what makes text; each character is encoded once, unless encoders look at others as well."""
     key, first, length = variable.key, variable.first, variable.length
     if position is Position.VALUE:
         inside = _text(variable, Position.JSON)
