@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +33,7 @@ MOST_FRAMES: Final = 300
 """Bounds how deeply JSON may be nested. The hub allows more, and the runner more than the hub."""
 
 _LONGEST_PLAN: Final = 64 * 1024
+_PREPARES_AFTER_S: Final = 1.0
 
 
 def _nothing() -> None:
@@ -47,7 +47,7 @@ class Abilities:
     Attributes:
         modules: That it starts as processes.
         kinds: Kind of a question to the function that answers.
-        prepare: Called in a thread once the agent has joined, such as to import what answers need.
+        prepare: Called in a thread a second after the agent has joined, such as to import what answers need.
     """
 
     modules: Collection[str]
@@ -88,7 +88,7 @@ class Agent:
             )
             nursery.start_soon(self._watch)
             nursery.start_soon(self._outbox.run)
-            nursery.start_soon(partial(trio.to_thread.run_sync, abilities.prepare, abandon_on_cancel=True))
+            nursery.start_soon(_prepare, abilities)
             try:
                 await self._receive(processes, asks, nursery)
             finally:
@@ -131,6 +131,12 @@ class Agent:
                 raise HubGone(f"the hub was silent for {self._plan.no_ping_s:g} s")
             if self._silence.length_ns < BEATS_FOR_NS:
                 self._heartbeat.beat()
+
+
+async def _prepare(abilities: Abilities) -> None:
+    """Prepare for questions when agents that share this machine's processors have joined as well."""
+    await trio.sleep(_PREPARES_AFTER_S)
+    await trio.to_thread.run_sync(abilities.prepare, abandon_on_cancel=True)
 
 
 def _obey(message: Down, processes: AgentProcesses, asks: AgentAsks) -> None:

@@ -190,12 +190,14 @@ async def _ready_again(kept: _Kept, prepared: PreparedStack | None) -> None:
     Raises:
         ImagesMissing: Nodes lack images.
     """
+    from runner.cluster.errors import open_nursery  # noqa: PLC0415
     from runner.stack.swarm.missing_images import refuse_missing  # noqa: PLC0415
     from runner.stack.swarm.part_images import NAME_A_REGISTRY  # noqa: PLC0415
 
-    await kept.placer.wait_removed()
     parts = [one for one in _not_pulled(prepared) if _asked(one) not in kept.has_images]
-    await refuse_missing(kept.placer, parts, hint=NAME_A_REGISTRY)
+    async with open_nursery() as nursery:
+        nursery.start_soon(kept.placer.wait_removed)
+        await refuse_missing(kept.placer, parts, hint=NAME_A_REGISTRY)
     kept.has_images |= set(map(_asked, parts))
 
 

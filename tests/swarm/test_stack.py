@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.execution.load_nodes import check_reachable
 from runner.execution.node_watch import NodeWatch
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.protocols import StackContext
@@ -25,6 +27,7 @@ print('given', *(pathlib.Path(name).read_text() for name in os.environ['SHOWN'].
 SimpleHTTPRequestHandler.log_message = lambda *_: None
 ThreadingHTTPServer(('', int(os.environ['PORT'])), SimpleHTTPRequestHandler).serve_forever()
 """
+UNROUTED = "10.99.99.1"
 LISTENS = "import socket; socket.create_connection(('${db.host}', ${db.port}))"
 
 
@@ -138,6 +141,18 @@ def test_each_agent_joins_tells_its_clock_and_reads_its_own_node(agents, context
     check_clocks(seen["clocks"], nodes)
     assert {name: observed.notes for name, observed in facts.items()} == dict.fromkeys(nodes.nodes, ())
     check_samples(facts, seen["placed"])
+
+
+def test_a_system_that_a_node_cannot_reach_is_reported_with_the_node(agents, context):
+    async def check():
+        ready = await agents.around(topology(), context)
+        with pytest.raises(
+            EnvironmentLacks, match=f"node-2 cannot connect to {UNROUTED} port 8080: "
+        ) as lacks:
+            await check_reachable(Endpoint(UNROUTED, 8080), ["node-2"], ready.cluster)
+        assert "open that port to the nodes" in lacks.value.hint
+
+    agents.run(check)
 
 
 def test_a_stack_spans_nodes_until_a_replica_dies(agents, context, nodes, others, kept):

@@ -16,10 +16,10 @@ import trio
 from docker.types import LogConfig
 
 from runner.cluster.lines import LineReader, LineTooLong, LineWriter
-from runner.cluster.placement import HUB_ALIAS, PlacedFile
+from runner.cluster.placement import HUB_ALIAS, Node, PlacedFile
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
-from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
+from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, run_concurrently
 from runner.stack.docker.responses import Created
 from runner.stack.swarm.attached import ContainerOutput, attach
 from runner.stack.swarm.manager import own_node
@@ -123,27 +123,34 @@ async def start_hub(
     """
     arguments = _arguments(engine, run_id, image, command, network)
     try:
-        node = await own_node(engine)
         created = await engine.read(Created, engine.api.create_container, **arguments)
         if files:
             await engine.call(engine.api.put_archive, created.id, "/", _archive(files))
-        return await _start_attached(engine, created.id, HUB_ALIAS if network else node.address, node.name)
+        return await _start_attached(engine, created.id, on_network=network is not None)
     except EngineRefused as refused:
         raise StackFailed(
             f"the hub could not be started: {refused.reason}", hint=hub_advice(refused)
         ) from refused
 
 
-async def _start_attached(engine: Engine, container: str, address: str, node: str) -> HubChannel:
-    """Start a container whose lines are attached first, so that none is missed."""
+async def _start_attached(engine: Engine, container: str, *, on_network: bool) -> HubChannel:
+    """Start a container whose lines are attached first, so that none is missed.
+
+    Its start takes seconds; meanwhile the engine tells where it is.
+    """
     stream, output = await attach(engine, container)
-    channel = HubChannel(engine, container, stream, output, address, node)
+    nodes: list[Node] = []
+
+    async def ask() -> None:
+        nodes.append(await own_node(engine))
+
     try:
-        await engine.call(engine.api.start, container)
+        await run_concurrently([ask, partial(engine.call, engine.api.start, container)])
     except BaseException:
-        await channel.aclose()
+        await HubChannel(engine, container, stream, output, "", "").aclose()
         raise
-    return channel
+    (node,) = nodes
+    return HubChannel(engine, container, stream, output, HUB_ALIAS if on_network else node.address, node.name)
 
 
 def hub_advice(refused: EngineRefused) -> str:

@@ -43,6 +43,8 @@ from runner.stack.watchdog_docker import SWARM
 
 _NO_NODE_WITHIN_S: Final[Seconds] = 10.0
 """How long the manager may find no node: another run's tasks may just be on their way out."""
+_FIRST_LOOK_S: Final[Seconds] = 0.3
+"""No task runs, and none is refused, sooner."""
 _REMOVED_WITHIN_S: Final[Seconds] = 30.0
 _OUTPUT_WITHIN_S: Final[Seconds] = 5.0
 _QUOTED_LINES: Final = 5
@@ -77,7 +79,9 @@ class SwarmPlacer:
 
     async def nodes(self) -> tuple[Node, ...]:
         """Return all nodes, those that are not ready included, by name."""
-        return await list_nodes(self.engine)
+        nodes = await list_nodes(self.engine)
+        self._names = {node.id: node.name for node in nodes} | {"": ""}
+        return nodes
 
     async def network(self, name: str) -> str:
         """Return the run's network of this name, which spans all nodes; it is made on the first call.
@@ -138,6 +142,7 @@ class SwarmPlacer:
     async def _wait_running(self, plan: TaskPlan, service: str, within: Seconds) -> tuple[Task, ...]:
         began = trio.current_time()
         wanted = await self._wanted(plan)
+        await trio.sleep_until(began + _FIRST_LOOK_S)
         while True:
             tasks = await self._named(await self._look.tasks_of(service))
             waited = trio.current_time() - began
@@ -190,7 +195,7 @@ class SwarmPlacer:
 
     async def _named(self, details: Sequence[TaskDetails]) -> tuple[Task, ...]:
         if any(task.node_id not in self._names for task in details):
-            self._names = {node.id: node.name for node in await self.nodes()} | {"": ""}
+            await self.nodes()
         return to_tasks(details, self._names)
 
     def _label(self, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from runner.stack.docker.engine import Engine
 from runner.stack.swarm.responses import TaskDetails
 from runner.stack.swarm.tasks import list_tasks
 
-LOOK_INTERVAL_S: Final[Seconds] = 0.1
+LOOK_INTERVAL_S: Final[Seconds] = 0.15
 
 
 class SharedLook:
