@@ -32,9 +32,6 @@ from runner.load.fastcounts cimport (
     epoll_event, epoll_wait, is_usual, nanoseconds, now, parse_head, receive, send_on, timespec,
 )
 
-cdef extern from "<string.h>" nogil:
-    void *memmem(const void *within, size_t size, const void *sought, size_t sought_size)
-
 cdef int AT_ONCE = _AT_ONCE
 cdef long long MOST_STEPS = MAX_EXECUTED
 cdef long long NEVER_NS = _NEVER_NS
@@ -508,7 +505,7 @@ cdef bytes inserted(bytes content, bytes line, ssize_t head_end):
     cdef ssize_t size = len(content), length = len(line)
     cdef char *target
     if head_end < 0:
-        head_end = <char *>memmem(data, size, b"\r\n\r\n", 4) - data + 2
+        head_end = content.index(b"\r\n\r\n") + 2
     cdef bytes whole = PyBytes_FromStringAndSize(NULL, size + length)
     target = PyBytes_AS_STRING(whole)
     memcpy(target, data, head_end)
