@@ -7,16 +7,18 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.cli.output import cannot_write, say
 from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
-from runner.experiment.variable import Variable
-from runner.experiment.variables import RowFacts, Use
 from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_bounded
 from runner.store.request_files import problem_with
+
+if TYPE_CHECKING:  # many specifications have none
+    from runner.experiment.variable import Variable
+    from runner.experiment.variables import RowFacts, Use
 
 
 class SpecFile(NamedTuple):

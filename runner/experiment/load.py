@@ -17,8 +17,6 @@ from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
 from runner.experiment.overlay import base, resolve
 from runner.experiment.overrides import apply
 from runner.experiment.problems import Fault, Refused, in_order, lines_of, specification_error
-from runner.experiment.repair import hidden_conflicts
-from runner.experiment.validation_errors import CROSS_FIELD, explain
 from runner.experiment.variables import ReadRows
 from runner.experiment.yaml.parser import parse
 from runner.experiment.yaml.text import decode
@@ -106,6 +104,9 @@ def _validate(
         experiment = Experiment.model_validate(plain(resolved), context=dict(context))
         return experiment, _base_faults(resolved, document, context)
     except ValidationError as error:
+        from runner.experiment.repair import hidden_conflicts  # noqa: PLC0415  (only errors need it)
+        from runner.experiment.validation_errors import explain  # noqa: PLC0415
+
         errors = error.errors(include_url=False)
         hidden = hidden_conflicts(plain(resolved), errors, context)
         return None, [*explain(resolved, [*errors, *hidden]), *_base_faults(resolved, document, context)]
@@ -122,6 +123,8 @@ def _base_faults(resolved: MapNode, document: MapNode, context: Mapping[str, Any
     try:
         Experiment.model_validate(plain(tree), context=dict(context))
     except ValidationError as error:
+        from runner.experiment.validation_errors import CROSS_FIELD, explain  # noqa: PLC0415
+
         errors = error.errors(include_url=False)
         return list(explain(tree, [error for error in errors if error["type"] not in CROSS_FIELD]))
     return []

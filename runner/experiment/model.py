@@ -15,7 +15,6 @@ from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
 from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
-from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
 from runner.experiment.load_nodes import load_node_conflicts, metrics_of_one_machine
@@ -38,7 +37,7 @@ else:  # the program starts faster without these models and what checks them
     _Hooks = Annotated[Any, WhenUsed("runner.experiment.hooks", "Hooks")]
 
 __all__ = [
-    "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
+    "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "Find",
     "FindStage", "Load", "Metrics", "NamedRequest", "ProcessTopology", "Proxy", "Request", "Stage",
     "Threshold", "Topology",
 ]  # fmt: skip

@@ -11,13 +11,14 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from runner.experiment.base_model import WhenUsed
-from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
 
 if TYPE_CHECKING:
     from runner.experiment.compose_topology import ComposeTopology
+    from runner.experiment.external_topology import ExternalTopology
     from runner.experiment.swarm_topology import SwarmTopology
 else:  # the program starts faster without these models and those of their parts
+    ExternalTopology = Annotated[Any, WhenUsed("runner.experiment.external_topology", "ExternalTopology")]
     ComposeTopology = Annotated[Any, WhenUsed("runner.experiment.compose_topology", "ComposeTopology")]
     SwarmTopology = Annotated[Any, WhenUsed("runner.experiment.swarm_topology", "SwarmTopology")]
 

@@ -13,15 +13,17 @@ from runner.experiment.load_nodes import LoadNodes
 from runner.experiment.quantities import MINUTE, Time
 from runner.experiment.request import MAX_REDIRECTS, MAX_REQUESTS, NamedRequest, Request
 from runner.experiment.url import HostName
-from runner.experiment.variable import Variable
 from runner.experiment.variables import MAX_VARIABLES, VariableName, long_orders, problems
 
 if TYPE_CHECKING:
     from runner.experiment.scenario import Scenario
+    from runner.experiment.variable import Variable
 
     _Scenario: TypeAlias = Scenario
+    _Variable: TypeAlias = Variable
 else:
     _Scenario = Annotated[Any, WhenUsed("runner.experiment.scenario", "Scenario")]
+    _Variable = Annotated[Any, WhenUsed("runner.experiment.variable", "Variable")]
 
 MAX_SCENARIOS: Final = 20
 Connection: TypeAlias = Literal["new", "keep-alive", "per-user"]
@@ -32,7 +34,7 @@ class Load(SpecModel):
     """How the load is offered."""
 
     engine: Literal["builtin", "k6"] = Field("builtin", description="Load generator.")
-    variables: dict[VariableName, Annotated[Variable, WhenUsed()]] = Field(
+    variables: dict[VariableName, _Variable] = Field(
         default_factory=dict,
         max_length=MAX_VARIABLES,
         description="Values that ${name} inserts in path, query, headers and body; $${ is a literal ${. A "

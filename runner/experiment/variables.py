@@ -1,11 +1,13 @@
 """Whether the requests of a load use its variables as these can be used."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Annotated, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator
 
@@ -16,7 +18,9 @@ from runner.experiment.base_model import Conflict, invalid_value
 from runner.experiment.fields import Text
 from runner.experiment.request import Request, Slot, is_header_value
 from runner.experiment.suggestions import did_you_mean, display, join_words
-from runner.experiment.variable import Variable
+
+if TYPE_CHECKING:  # many specifications have none
+    from runner.experiment.variable import Variable
 
 MAX_VARIABLES: Final = 100
 _EXTRACTED: Final[ContextVar[frozenset[str]]] = ContextVar("names that hooks extract", default=frozenset())
@@ -63,7 +67,7 @@ class RowFacts(NamedTuple):
     path: str = ""
 
 
-ReadRows: TypeAlias = Callable[[Variable, frozenset[Use]], RowFacts]
+ReadRows: TypeAlias = Callable[["Variable", frozenset[Use]], RowFacts]
 """Returns what is known of the rows in a variable's file."""
 
 

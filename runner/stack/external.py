@@ -21,8 +21,7 @@ from runner.core.observed_facts import Subject
 from runner.core.system_facts import SystemDescription
 from runner.core.tls_context import client_context
 from runner.core.units import Seconds
-from runner.experiment.external_topology import Certificates
-from runner.experiment.model import ExternalTopology
+from runner.experiment.external_topology import Certificates, ExternalTopology
 from runner.experiment.service_addresses import Addresses
 from runner.experiment.url import host_of
 from runner.stack.external_probe import check_reachable, check_tls, first_reachable

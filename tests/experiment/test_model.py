@@ -6,8 +6,9 @@ import pytest
 
 from runner.core.metric import Dimension
 from runner.core.metrics import METRICS
+from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.k6_limits import UNMEASURED
-from runner.experiment.model import App, Configuration, Experiment, ExternalTopology, Load, Stage
+from runner.experiment.model import App, Configuration, Experiment, Load, Stage
 from runner.experiment.stage import stage_name
 from tests.experiment.samples import DESIGN, MINIMAL, PROCESS, error, only, read, sole, table
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.experiment.model import ExternalTopology
+from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.overlay import merge
 from runner.experiment.yaml.parser import parse
 from runner.experiment.yaml.tree import MapNode, Mark, Scalar, plain

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.errors import UsageError
-from runner.experiment.model import Configuration, Experiment, ExternalTopology, Load, Stage
+from runner.experiment.external_topology import ExternalTopology
+from runner.experiment.model import Configuration, Experiment, Load, Stage
 from runner.experiment.trials import Trial, plan
 
 

@@ -8,7 +8,7 @@ import trio
 from runner.core.codes import Role
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.experiment.model import ExternalTopology
+from runner.experiment.external_topology import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port
 from runner.stack.reaper import start_ticks

@@ -10,7 +10,7 @@ import trustme
 
 from runner.core.endpoint import Tls
 from runner.core.errors import EnvironmentLacks
-from runner.experiment.model import ExternalTopology
+from runner.experiment.external_topology import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port
 from tests.servers.certificates import Authority, self_signed

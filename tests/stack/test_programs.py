@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.experiment.model import ExternalTopology
+from runner.experiment.external_topology import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.process import open_process
 from runner.stack.programs import Programs

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from runner.core.errors import StackFailed, UsageError
-from runner.experiment.model import ExternalTopology
+from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.url import is_loopback
 from runner.stack.external import open_external
 from runner.stack.target_policy import addresses_of, check_target

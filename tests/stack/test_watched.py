@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.experiment.model import ExternalTopology, ProcessTopology
+from runner.experiment.external_topology import ExternalTopology
+from runner.experiment.model import ProcessTopology
 from runner.experiment.services import Watched
 from runner.stack import watched
 from runner.stack.external import open_external

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import yaml
-
 from runner.experiment.problems import Fault, Refused, lines_of
 from runner.experiment.suggestions import display
+from runner.experiment.yaml.quick_start import yaml
 from runner.experiment.yaml.scalars import resolve
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, Node, Scalar, join
 
