@@ -98,7 +98,10 @@ def _part(repeats: Sequence[Part]) -> Part:
 
 
 def _slices(repeats: Sequence[Sequence[Slice]]) -> tuple[Slice, ...]:
-    return tuple(_measured(same[0], same) for same in zip(*repeats, strict=False))
+    return tuple(
+        replace(_measured(same[0], same), cpu_cores=_by_key([part.cpu_cores for part in same], median))
+        for same in zip(*repeats, strict=False)
+    )
 
 
 def _latency(repeats: Sequence[Latency]) -> Latency:

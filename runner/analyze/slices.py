@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from runner.analyze.latency import latency
 from runner.analyze.measured import requests_of
+from runner.analyze.resource_usage import cores_between
 from runner.analyze.runs import run_fields
+from runner.core.codes import RoleName
 from runner.core.load_facts import LoadFacts
 from runner.core.measured import NO_LATENCY, Scenarios, Slice
 from runner.core.metrics import LATENCIES
+from runner.core.observed_facts import ObservedFacts, Sample
 from runner.core.ramp import Ramp
 from runner.core.units import Seconds
 
@@ -41,6 +45,21 @@ def slices(
         _slice(load, ramp, window_s, begin, math.inf if at == last else end, runs)
         for at, (begin, end) in enumerate(zip(begins, ends, strict=True))
     )
+
+
+def with_cpu(made: Sequence[Slice], observed: ObservedFacts) -> tuple[Slice, ...]:
+    """Return slices with the CPU cores that every observed role used in each."""
+    subjects: dict[RoleName, list[str]] = {}
+    for subject in observed.subjects:
+        subjects.setdefault(subject.role, []).append(subject.name)
+    return tuple(replace(part, cpu_cores=_cores(part, subjects, observed.samples)) for part in made)
+
+
+def _cores(
+    part: Slice, subjects: Mapping[RoleName, Sequence[str]], samples: Sequence[Sample]
+) -> dict[str, float]:
+    used = {role: cores_between(samples, names, part.begin_s, part.end_s) for role, names in subjects.items()}
+    return {str(role): round(cores, 4) for role, cores in used.items() if cores is not None}
 
 
 def bounds(window_s: Seconds) -> list[Seconds]:

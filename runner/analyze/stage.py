@@ -29,7 +29,7 @@ from runner.analyze.resource_usage import (
 from runner.analyze.runs import all_runs
 from runner.analyze.samples import shown_samples
 from runner.analyze.scenarios import scenario_parts, with_runs
-from runner.analyze.slices import slices
+from runner.analyze.slices import slices, with_cpu
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import Role, RoleName, StageStatus
@@ -201,7 +201,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         parts=_parts(load, offer),
         samples=shown_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
-        slices=slices(load, offer.level_ramp, offer.window_s, all_runs(load)),
+        slices=with_cpu(slices(load, offer.level_ramp, offer.window_s, all_runs(load)), together),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,

@@ -109,8 +109,8 @@ class TrialBegins(Struct, frozen=True, omit_defaults=True, tag="trial"):
         model: ``closed`` has users who wait for their responses, and no target rate; ``scenarios`` may be
             either.
         search: Whether it is a probe of a search.
-        change: Of a block of a counter-experiment: the change that it tests; else empty.
-        is_changed: Whether this block has the change; its neighbours have the system as it is.
+        change: Of a block of a counter-experiment: the change that it tests, in words; else empty.
+        is_changed: Whether this block has the change; its neighbours have the system as specified.
         proves: Place of the trial whose verdict the counter-experiment is about; 0 without one.
     """
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from runner.core.codes import Unbounded
 from runner.core.load_facts import ResponseSample
 from runner.core.ramp import Ramp
-from runner.core.result_values import Count, Number, Word
+from runner.core.result_values import Count, Number, Role, Word
 
 
 class Requests(Struct, frozen=True):
@@ -145,6 +145,8 @@ class Slice(Measured, frozen=True, kw_only=True, omit_defaults=True):
         due: Requests that came due in the slice.
         requests: Those that ended in the slice; `scheduled` and `sent` count these as well.
         achieved: Always None: of a slice, it would depend on when the requests of the one before end.
+        cpu_cores: Role to the CPU cores that it used in the slice; empty where none was observed, of one part
+            of a mix, and in results of versions before 0.2.
     """
 
     begin_s: Number
@@ -157,6 +159,7 @@ class Slice(Measured, frozen=True, kw_only=True, omit_defaults=True):
     dispatch_delay_ms: Latency = NO_LATENCY
     first_byte_ms: Latency = NO_LATENCY
     distribution: tuple[tuple[Number, Number], ...] | None = None
+    cpu_cores: dict[Role, Number] = {}
 
 
 class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):

@@ -34,7 +34,7 @@ from runner.execution.job import Job, Watcher
 from runner.execution.live_end import trial_end
 from runner.execution.live_records import model_of, planned_trials, probe_records, second_record
 from runner.execution.role_usage import RoleUsage
-from runner.experiment.trial_title import trial_title
+from runner.experiment.trial_title import change_words, trial_title
 from runner.experiment.trials import Trial, places
 from runner.store.live_file import own_process
 
@@ -90,7 +90,7 @@ class LiveFeed(Watcher):
             TrialBegins(
                 self._clock(), trial.order + 1, total, trial_title(trial), trial.configuration.name,
                 stage.name, stage.warmup, stage.duration, model_of(trial), trial.repeat,
-                search=trial.find is not None, change=trial.change, is_changed=trial.is_changed,
+                search=trial.find is not None, change=change_words(trial), is_changed=trial.is_changed,
                 proves=0 if proves is None else proves + 1,
             )
         )  # fmt: skip

@@ -22,6 +22,7 @@ from runner.report.limit_phrases import limiting_role, part_name
 from runner.report.markdown_text import unmarked
 from runner.report.prose import title
 from runner.report.stage_choice import failed, limit_or_state
+from runner.report.without_constant_rate import highest_throughput, level_phrase
 
 
 class Tone(StrEnum):
@@ -66,7 +67,7 @@ class Headline:
         sentence: The verdict and the thresholds that failed at that rate; plain text with a full stop.
         limit: What limits the stage that the verdict is about; None where no stage was measured.
         confidence: How sure that is; None likewise.
-        validity: The worst of all stages; None likewise.
+        validity: The worse one of `stage` and `limited`; None likewise.
         doubt: Why the result is to be believed with care, without a full stop; empty if it is valid.
         doubt_details: Which programs outside the experiment used the processors, a text for each stage.
         configuration: Title of the configuration that the figures are of; empty if there is only one.
@@ -130,6 +131,21 @@ class Headline:
         return "Failed or dropped"
 
     @property
+    def where(self) -> str:
+        """Which level `stage` had, to end a phrase with: ``at 100 RPS``; empty where nothing was measured."""
+        return level_phrase(self.stage) if self.stage else ""
+
+    @property
+    def limited_where(self) -> str:
+        """The same of `limited`."""
+        return level_phrase(self.limited) if self.limited else ""
+
+    @property
+    def limit_validity(self) -> Validity | None:
+        """Whether the stage that the verdict is about may be believed; None where nothing was measured."""
+        return self.limited.validity.status if self.limited else None
+
+    @property
     def limit_or_state(self) -> str:
         """The verdict's code, or why there is none; empty where no stage was measured."""
         return limit_or_state(self.limited) if self.limited else ""
@@ -157,7 +173,7 @@ def headline(results: Results) -> Headline:
         _tone(results, limited.stage, is_sustained=is_sustained),
         limit=limited.stage.verdict.code,
         confidence=limited.stage.verdict.confidence,
-        validity=worst_validity(stage for one in results.configurations for stage in of_medians(one).stages),
+        validity=worst_validity((best.stage, limited.stage)),
         doubt=first_doubts(pair, results.cpu_count),
         doubt_details=tuple(whole_reasons(pair)),
         configuration=title(best.configuration) if several else "",
@@ -176,7 +192,7 @@ def headline(results: Results) -> Headline:
 def _rate(stage: Stage, *, is_sustained: bool) -> tuple[float | None, str]:
     if is_sustained:
         return stage.rate, metric_text.level_unit(stage)
-    return (stage.scenarios_per_s, "scenarios/s") if stage.scenarios else (stage.actual_rps, "RPS")
+    return highest_throughput(stage), "scenarios/s" if stage.scenarios else "RPS"
 
 
 def _p95_ms(stage: Stage) -> float | None:

@@ -12,6 +12,7 @@ from runner.core.codes import Limit, Mask, SearchEnding, StageStatus, Validity
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import conclusion, number_format
+from runner.report.achieved_share import achieved_share
 from runner.report.headline_stages import Place
 from runner.report.limit_phrases import error_phrase, limit_phrase
 from runner.report.limit_text import has_hints
@@ -105,10 +106,10 @@ def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResult
     if stage.scenarios:
         reached = f"{number_format.rate(stage.scenarios_per_s)} scenarios per second"
         return f"{none}: {subject} completes {reached} of {levels(stage)}"
-    actual, share = number_format.rate(stage.actual_rps), number_format.share(stage.achieved)
+    actual = number_format.rate(stage.actual_rps)
     if why := why_missed(stage):
         return f"{none}: {why}"
-    return f"{none}: {subject} achieves {actual} RPS of {levels(stage)} ({share})"
+    return f"{none}: {subject} achieves {actual} RPS of {levels(stage)} ({achieved_share(stage)})"
 
 
 def _all_aborted(configurations: Sequence[ConfigurationResults]) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from runner.core.codes import Limit
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
+from runner.report.metric_text import levels
 from runner.report.prose import title
 from runner.report.stage_choice import believed, constant, limited_beside_rates, measured, missed, sustained
 
@@ -23,7 +24,8 @@ class Place(NamedTuple):
 
     def name(self, *, several: bool) -> str:
         """Return what the stage is called, after its configuration if there are several."""
-        return f"{title(self.configuration)}, {self.stage.title}" if several else self.stage.title
+        stage = levels(self.stage) if self.stage.find else self.stage.title
+        return f"{title(self.configuration)}, {stage}" if several else stage
 
 
 def best_place(configurations: Sequence[ConfigurationResults]) -> tuple[Place | None, bool]:

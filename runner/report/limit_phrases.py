@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.analyze.failure_kinds import also_named, failure_kinds
 from runner.core.codes import Limit, Role, RoleName
 from runner.core.metrics import lost_share, lost_share_of_scenarios
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.metric_text import role_name
 
-_BAD_STATUS: Final = "bad_status"
 _PHRASES: Final = {
     Limit.GENERATOR: "the load generator",
     Limit.HOST_CPU: "the host’s CPU",
@@ -67,24 +67,21 @@ def part_name(role: RoleName) -> str:
 
 
 def error_phrase(stage: Stage) -> str:
-    """Return how many were lost, and how most of them: ``3.2 % of the requests fail, mostly with timeout``.
+    """Return how many were lost, and how: ``3.2 % of the requests fail, mostly with timeout``.
 
-    Of scenarios, how many did not complete: the figure that stands beside the sentence.
+    Server errors are named although most failures are others. Of scenarios, how many did not complete: the
+    figure that stands beside the sentence.
     """
-    counts, what, fail = stage.requests.failures, "requests", "fail"
-    share, dropped = lost_share(stage), stage.requests.dropped
-    if stage.scenarios:
-        counts, what, fail = stage.scenarios.failures, "scenarios", "do not complete"
-        share, dropped = lost_share_of_scenarios(stage), stage.scenarios.dropped
-    kinds = {kind: count for kind, count in counts.items() if count}
-    phrase = f"{number_format.share(share)} of the {what} {fail}"
-    if dropped > sum(kinds.values()):
-        return f"{phrase} or are dropped"
-    if not kinds:
-        return phrase
-    worst = max(kinds, key=lambda kind: kinds[kind])
-    statuses = (stage.requests.statuses or {}) if worst == _BAD_STATUS else {}
-    is_only = len(kinds) == 1 and len(statuses) < 2
-    status = max(statuses, key=lambda code: statuses[code], default="")
-    named = f"status {status}" if status.isdecimal() else worst
-    return f"{phrase}{'' if is_only else ', mostly'} with {named}"
+    counts, dropped, fail = stage.requests.failures, stage.requests.dropped, "requests fail"
+    share = lost_share(stage)
+    if runs := stage.scenarios:
+        counts, dropped, fail = runs.failures, runs.dropped, "scenarios do not complete"
+        share = lost_share_of_scenarios(stage)
+    phrase = f"{number_format.share(share)} of the {fail}"
+    kinds = failure_kinds(counts, stage.requests.statuses or {})
+    if dropped > sum(counts.values()):
+        return ", ".join([f"{phrase} or are dropped", *also_named(kinds)])
+    if len(kinds) < 2:
+        return f"{phrase}{''.join(f' with {kind}' for kind in kinds)}"
+    main = next(iter(kinds))
+    return f"{phrase}, {number_format.listed([f'mostly with {main}', *also_named(kinds, main)])}"

@@ -32,7 +32,7 @@ from runner.report import (
     scenario_tables,
     tables,
 )
-from runner.report.charts import WHY
+from runner.report.charts.why import picture_of
 from runner.report.counter_experiments import counter_experiments
 from runner.report.final_paragraphs import final
 from runner.report.headline import headline
@@ -84,13 +84,14 @@ def render_markdown(
     configurations = tuple(capacity.shown(configuration) for configuration in whole)
     medians = tuple(map(of_medians, configurations))
     ladders = request_cost.ladders(replace(results, configurations=configurations))
+    first = picture_of(results, pictures or {})
     return _environment.get_template("report.md.j2").render(
         title=results.experiment.title,
         head=None if without_first_lines else _head(results, pictures or {}),
         objective=paragraphs(results.experiment.objective),
         aborted=prose.aborted(results.run),
         sections=[_section(configuration) for configuration in configurations],
-        pictures=[_picture(name, str(chart[0])) for name, chart in (pictures or {}).items() if name != WHY],
+        pictures=[_picture(name, str(chart[0])) for name, chart in (pictures or {}).items() if name != first],
         curves_over_time=tables.over_time(configurations),
         comparison=tables.comparison(medians),
         ladders=ladders,
@@ -103,7 +104,7 @@ def render_markdown(
 
 def _head(results: Results, pictures: Mapping[str, Sequence[object]]) -> dict[str, object]:
     """Return the variables of the first lines: the verdict, its figures, and the picture that shows why."""
-    head = headline(results)
+    head, first = headline(results), picture_of(results, pictures)
     differs = head.stage and head.cpu and levels(head.stage) != head.cpu.at
     where = f" at {levels(head.stage)}" if head.stage and differs else ""
     figures = {
@@ -117,7 +118,7 @@ def _head(results: Results, pictures: Mapping[str, Sequence[object]]) -> dict[st
         "sentence": head.sentence,
         "figures": table(list(figures), [list(figures.values())], figures=False),
         "doubt": head.doubt,
-        "picture": _picture(WHY, str(pictures[WHY][0])) if WHY in pictures else EMPTY,
+        "picture": _picture(first, str(pictures[first][0])) if first else EMPTY,
     }
 
 

@@ -59,10 +59,19 @@ def _since_begin(stage: Stage, level: float) -> float:
 
 
 def throughput_of(stage: Stage) -> str:
-    """Return the throughput of a stage, in scenarios where it has some."""
-    if stage.scenarios:
-        return f"{number_format.rate(stage.scenarios_per_s)} scenarios per second"
-    return f"{number_format.rate(stage.actual_rps)} RPS"
+    """Return the highest throughput of a stage, in scenarios where it has some."""
+    highest = number_format.rate(highest_throughput(stage))
+    return f"{highest} scenarios per second" if stage.scenarios else f"{highest} RPS"
+
+
+def highest_throughput(stage: Stage) -> float | None:
+    """Return the throughput in RPS, or in scenarios per second where there are some.
+
+    Of a ramp, that of the slice where it was highest: the average over all levels says little.
+    """
+    parts = [stage.slice(place) for place in range(len(stage.slices))] or [stage]
+    known = [part.scenarios_per_s if stage.scenarios else part.actual_rps for part in parts]
+    return max((rate for rate in known if rate is not None), default=None)
 
 
 def level_phrase(stage: Stage) -> str:

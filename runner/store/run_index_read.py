@@ -19,7 +19,6 @@ from runner.core.errors import (
 )
 from runner.core.results import Results
 from runner.core.stage_results import Stage
-from runner.report.doubts import worst_validity
 from runner.report.headline import headline
 from runner.report.threshold_lines import threshold_lines
 from runner.store.bounded_read import MAX_SPEC, NotReadable, read_bounded
@@ -147,7 +146,7 @@ def _of_results(candidate: Candidate, results: Results) -> RunSummary:
         tone=head.tone,
         verdict=head.limit or "",
         confidence=head.confidence or "",
-        validity=worst_validity(ran) or "",
+        validity=head.validity or "",
         rate=head.rate,
         unit=short(head.rate_unit),
         is_sustained=head.is_sustained,

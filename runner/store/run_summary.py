@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-SUMMARY_VERSION: Final = 4
+SUMMARY_VERSION: Final = 5
 """Of the content of a summary; a cache of another version is not used."""
 
 Key: TypeAlias = tuple[tuple[str, int, int], ...]
@@ -54,7 +54,7 @@ class RunSummary(Struct, frozen=True, array_like=True):
         tone: Likewise: ``good``, ``neutral`` or ``bad``.
         verdict: What limits the service, a code of `runner.core.codes.Limit`; empty if nothing was judged.
         confidence: How sure the verdict is; empty without one.
-        validity: The worst of all stages.
+        validity: The worst of the stages that the verdict and the figures are about.
         rate: The highest sustained rate, else the highest throughput; None where nothing was measured.
         unit: Of `rate`, such as ``RPS``.
         is_sustained: Whether `rate` was sustained.

@@ -12,6 +12,7 @@ from runner.core.observed_results import Moment
 from runner.core.stage_results import Block, CounterExperiment
 from runner.experiment.load import read_spec
 from runner.experiment.proof_blocks import BLOCKS, Reached, block_seconds, block_stage, block_window
+from runner.experiment.trial_title import trial_title
 from runner.experiment.trials import plan
 from tests.analyze.facts import OVERLOADED, RUN
 from tests.analyze.stages import likely, stage
@@ -69,6 +70,15 @@ def test_the_stages_of_a_configuration_share_the_stacks_of_a_change():
         (11, 1, 4, "shop"),
     ]
     assert {t.stack for t in blocks} == {""}
+
+
+def test_the_title_of_a_block_says_what_was_changed_and_what_it_offers():
+    titles = [trial_title(block) for block in blocks_of({0: likely("app-quota-throttled")})]
+
+    assert titles[:2] == [
+        "shop · 100 RPS, counter-experiment 1 of 5 (as specified), 160 RPS offered",
+        "shop-cpu-limit · 100 RPS, counter-experiment 2 of 5 (doubling the CPU limit), 160 RPS offered",
+    ]
 
 
 def test_a_change_of_the_load_needs_no_further_stack():

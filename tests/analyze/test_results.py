@@ -312,7 +312,7 @@ def test_statuses_are_in_the_results_and_the_most_frequent_one_decides_the_advic
     assert stage.requests.statuses == {"other": 5, "302": 80, "500": 15}
     assert stage.samples == (REDIRECT,)
     (finding, *_) = stage.verdict.findings
-    assert finding.summary.endswith("most often with status 302")
+    assert finding.summary.endswith("most often with status 302, and 15 with status 500")
     assert "redirects are not followed" in finding.advice
     assert finding.advice.endswith("(Location: /login)")
     assert [item.name for item in finding.evidence] == [

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analyze.measured import Offer, measured
-from runner.analyze.slices import bounds, slices
+from runner.analyze.slices import bounds, slices, with_cpu
 from runner.analyze.thresholds import evaluate
+from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.ramp import Ramp
 from runner.experiment.thresholds import Threshold
 from tests.analyze.simulated import Ended, order, simulate
@@ -76,3 +77,19 @@ def test_a_rate_is_one_of_the_whole_ramp(facts):
     [result] = evaluate([Threshold.model_validate("achieved >= 98%")], whole(facts))
 
     assert (result.ok, result.level or None, result.bound or None) == (True, None, None)
+
+
+def test_each_slice_has_the_cores_that_every_role_used_in_it(facts):
+    subjects = (
+        Subject("app-1", "app", "tree"),
+        Subject("app-2", "app", "tree"),
+        Subject("host", "system", "system"),
+    )
+    samples = tuple(
+        Sample(float(second), {"app-1": 0.02 * second**2, "app-2": 0.5 * second, "host": 1.5 * second}, {})
+        for second in range(21)
+    )
+    parts = with_cpu(slices(facts, RAMP, 20.0), ObservedFacts(subjects=subjects, samples=samples))
+
+    assert [part.cpu_cores["app"] for part in parts] == [round(0.54 + 0.08 * n, 4) for n in range(10)]
+    assert {part.cpu_cores["system"] for part in parts} == {1.5}

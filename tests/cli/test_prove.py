@@ -24,7 +24,7 @@ def test_more_workers_lift_a_concurrency_limit(cli):
     assert [block["changed"] for block in proof["blocks"]] == [False, True, False, True, False]
     assert "### Counter-experiments" in report
     assert "the number of the app's workers is confirmed" in report
-    assert "counter-experiment 2 of 5 (with workers)" in done.stderr
+    assert "counter-experiment 2 of 5 (doubling the app's workers)" in done.stderr
     assert cli("verify", next((cli.folder / "run").glob("*.zip"))).returncode == 0
 
 

@@ -215,3 +215,42 @@ def test_the_highest_throughput_is_one_number_with_its_own_limit_in_all_places()
     )
     assert head.cpu is not None
     assert head.cpu.at == "100 to 20,000 RPS"
+
+
+def test_server_errors_are_named_although_most_failures_have_another_status():
+    results = limited_to(stored("single-process"), (0, 3), Limit.ERROR)
+    requests = replace(
+        results.configurations[0].stages[3].requests,
+        scheduled=10_000, failed=200, dropped=0, failures={"bad_status": 190, "timeout": 10},
+        statuses={"302": 140, "500": 41, "404": 9},
+    )  # fmt: skip
+
+    def sentence(**changes):
+        return headline(with_stage(results, (0, 3), requests=replace(requests, **changes))).sentence
+
+    assert "2 % of the requests fail, mostly with status 302 and 41 with status 500 (" in sentence()
+    assert "2 % of the requests fail, mostly with status 302 and 10 with timeout (" in sentence(
+        statuses={"302": 181, "404": 9}
+    )
+    assert "2 % of the requests fail with status 302 (" in sentence(
+        failures={"bad_status": 200}, statuses={"302": 200}
+    )
+    assert "fail or are dropped, 41 with status 500 (" in sentence(dropped=400, scheduled=10_400)
+
+
+def test_only_the_stage_that_the_limit_is_of_makes_it_suspect():
+    results = stored("single-process")
+    suspect = StageValidity(Validity.SUSPECT, ("it was late",))
+    at = [stage.name for stage in results.configurations[0].stages].index(headline(results).limited.name)
+
+    other = headline(with_stage(results, (0, 0), validity=suspect))
+    limited = headline(with_stage(results, (0, at), validity=suspect))
+
+    assert (other.validity, other.limit_validity) == (Validity.VALID, Validity.VALID)
+    assert (limited.validity, limited.limit_validity) == (Validity.SUSPECT, Validity.SUSPECT)
+
+
+def test_a_share_that_is_not_the_ratio_of_both_rates_is_named_in_the_sentence():
+    results = with_stage(stored("docker-4k"), (0, 0), achieved=0.0)
+
+    assert "achieves 1,978 RPS of 4,000 RPS (sustained: 0 %)" in headline(results).sentence

@@ -101,7 +101,11 @@ def fill(folder):
     results["experiment"]["title"] = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b[31m'
     hostile.write_text(json.dumps(results))
     hostile.parent.rename(folder / "<b>&\"'%2e%2e\udcff")
-    add_run(folder, number=31).rename(folder / "two\nlines\x1b[31m")
+    other = add_run(folder, number=31)
+    results = json.loads((other / "results.json").read_text())
+    results["experiment"]["spec_sha256"] = "0" * 64
+    (other / "results.json").write_text(json.dumps(results))
+    other.rename(folder / "two\nlines\x1b[31m")
     (folder / "away").symlink_to("/etc")
     pipe = folder / "pipe"
     pipe.mkdir()

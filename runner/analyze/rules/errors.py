@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from runner.analyze.failure_kinds import also_named, failure_kinds
 from runner.analyze.rules.error_share import too_few_errors
 from runner.analyze.rules.generator import generator_unable
 from runner.analyze.rules.parts import word
@@ -140,7 +141,7 @@ def _judge_counts(stage: Stage) -> Judgement:
         Finding(
             Limit.ERROR,
             Confidence.PROVEN if total >= _MOST_FAILED * scheduled else Confidence.LIKELY,
-            f"{summary}, {_mostly(failures, statuses, f'status {status}' if status else worst)}",
+            f"{summary}, {_mostly(failures, requests.statuses or {})}",
             (
                 *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
@@ -153,10 +154,12 @@ def _judge_counts(stage: Stage) -> Judgement:
     )
 
 
-def _mostly(failures: Mapping[str, int], statuses: Sequence[tuple[str, int]], what: str) -> str:
-    """Return how most requests failed, or all of them: ``most often with status 500``."""
-    is_only = len(failures) == 1 and len(statuses) < 2
-    return f"{'all' if is_only else 'most often'} with {what}"
+def _mostly(failures: Mapping[str, int], statuses: Mapping[str, int]) -> str:
+    """Return how most requests failed, or all: ``most often with status 302, and 41 with status 500``."""
+    kinds = failure_kinds(failures, statuses)
+    main = next(iter(kinds))
+    also = also_named(kinds, main)
+    return f"{'all' if len(kinds) < 2 else 'most often'} with {main}{''.join(f', and {one}' for one in also)}"
 
 
 def _silent(silent: Silence) -> Match:

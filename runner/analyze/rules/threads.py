@@ -61,7 +61,7 @@ class Thread:
 
     def wanted_evidence(self) -> Evidence:
         """Return how much of the time it ran or waited for a processor."""
-        name = f"{self.name}, a thread ran or was ready to run"
+        name = f"a thread of {self.name} ran or was ready to run"
         return Evidence(name, self.wanted * 100, "%", ONE_CORE * 100, _A_CORE)
 
 

@@ -6,7 +6,7 @@ Colours are those of Okabe and Ito, which people with any kind of colour vision 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any, Final, TypeAlias
@@ -96,7 +96,7 @@ def theme(*, dark: bool) -> Spec:
         "font": "Liberation Sans, Arial, sans-serif",  # bundled with the library: the same layout everywhere
         "view": {"stroke": None},
         "title": {**title, "subtitlePadding": 5},
-        "axis": {**text, **lines, "labelOverlap": "greedy"},
+        "axis": {**text, **lines, "labelOverlap": "greedy", "labelSeparation": 5},
         "legend": {**text, "labelLimit": 420, "symbolLimit": 60, "symbolBaseFillColor": soft},
         "header": {"labelColor": ink, "titleColor": soft, "labelFontSize": 12, "labelFontWeight": 600},
         "rule": {"color": soft},
@@ -104,6 +104,14 @@ def theme(*, dark: bool) -> Spec:
         "line": {"strokeWidth": 2},
         "range": {"category": list(SERIES)},
     }
+
+
+def main_is_opaque(main: Collection[str]) -> Spec:
+    """Return the encoding by which bars of other series than the main ones are paler; empty without any."""
+    if not main:
+        return {}
+    condition = {"test": {"field": "series", "oneOf": sorted(main)}, "value": 1}
+    return {"opacity": {"condition": condition, "value": 0.45}}
 
 
 def legend_filter() -> Spec:

@@ -34,15 +34,20 @@ def side_by_side(results: Results) -> Chart | None:
         for measured in best
     ]
     p95_axis = chart.logarithmic(measured.stage.response_time_ms.p95 for measured in best)
-    rate = chart.quantitative("rps", "Actual RPS") | {"axis": {"tickCount": 6}}
-    colours = _limit_colours(best)
+    rate = chart.quantitative("rps", "Actual RPS") | {"axis": {"tickCount": 5}}
+    colours, names = _limit_colours(best), [measured.configuration for measured in best]
     p95 = chart.quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
     subtitle = "Each configuration at its highest target rate, coloured by its verdict"
     if any(row["p95"] for row in rows):
-        panels = [_panel(rate, _BAR, colours, named=True), _panel(p95, _DOT, colours, named=False)]
+        panels = [
+            _panel(rate, _BAR, colours, names, named=True),
+            _panel(p95, _DOT, colours, names, named=False),
+        ]
+        subtitle += "" if all(row["p95"] for row in rows) else "; without a dot: no finite p95"
         spec: Spec = {"data": chart.values(rows), "hconcat": panels}
     else:
-        spec = {"data": chart.values(rows)} | _panel(rate, _BAR, colours, named=True) | {"width": chart.WIDTH}
+        only = _panel(rate, _BAR, colours, names, named=True)
+        spec = {"data": chart.values(rows), **only, "width": chart.WIDTH}
         subtitle += "; none has a p95 response time"
     return Chart("configurations", _title(best), subtitle, spec)
 
@@ -67,9 +72,12 @@ def _limit_colours(best: Sequence[MeasuredStage]) -> dict[str, str]:
     return {name: (known | limits)[name] for name in found}
 
 
-def _panel(x: Spec, mark: Spec, colours: dict[str, str], *, named: bool) -> Spec:
-    """Return one number of every configuration, written beside its mark."""
-    y: Spec = {"field": "configuration", "type": "nominal", "sort": None}
+def _panel(x: Spec, mark: Spec, colours: dict[str, str], names: Sequence[str], *, named: bool) -> Spec:
+    """Return one number of every configuration, written beside its mark.
+
+    All of them have a row, so that those of panels beside each other are the same although some are empty.
+    """
+    y: Spec = {"field": "configuration", "type": "nominal", "scale": {"domain": names}}
     y |= {"axis": {"title": None, "labelLimit": 280, "grid": not named}} if named else {"axis": None}
     encoding = {"text": {"field": f"{x['field']}_text"}}
     text = {"mark": {"type": "text", "align": "left", "dx": 8}, "encoding": encoding}

@@ -11,6 +11,7 @@ from runner.core.codes import Validity
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report import number_format
+from runner.report.achieved_share import achieved_share
 from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Row, Spec
@@ -23,8 +24,6 @@ _BAR_SHARE: Final = 0.55
 _MAX_BAR_WIDTH: Final = 60
 CHARACTER_WIDTH: Final = 6.5
 """Pixels, rounded up from the average."""
-_SAME_SHARE: Final = 0.005
-"""Difference up to which two shares are the same figure."""
 
 
 class MeasuredStage(NamedTuple):
@@ -72,9 +71,7 @@ def achieved(stage: Stage) -> str:
     actual, target = stage.actual_rps or 0.0, stage.target_rps
     if not target or stage.achieved is None:
         return f"{number_format.rate(actual)} RPS"
-    rates, share = f"{number_format.rate(actual)} of {number_format.rate(target)} RPS", stage.achieved
-    is_ratio = abs(share - min(1.0, actual / target)) < _SAME_SHARE
-    return f"{rates} ({'' if is_ratio else 'sustained: '}{number_format.share(share)})"
+    return f"{number_format.rate(actual)} of {number_format.rate(target)} RPS ({achieved_share(stage)})"
 
 
 def several_configurations(stages: Iterable[MeasuredStage]) -> bool:

@@ -15,7 +15,7 @@ from runner.report.charts.chart import Chart, Row
 from runner.report.charts.cpu import role_colours
 from runner.report.charts.measured import Panels, measured_stages, several_configurations
 from runner.report.charts.over_time import Band, bands_of, time_panel
-from runner.report.charts.why_counts import memory_rows
+from runner.report.charts.why_counts import memory_by_part
 from runner.report.metric_text import role_name
 
 _HEIGHT: Final = 200
@@ -26,8 +26,14 @@ _NO_PARTS: Final = frozenset({Role.SYSTEM.value, Role.OTHER.value, Role.RUNNER.v
 
 def memory_by_role(results: Results) -> Chart | None:
     """Return the peak memory of each role, stacked; None where none was measured."""
-    stages = [measured for measured in measured_stages(results, medians=True) if memory_rows(measured)]
-    rows = [row for measured in stages for row in memory_rows(measured)]
+    stages = [
+        measured for measured in measured_stages(results, medians=True) if memory_by_part(measured.stage)
+    ]
+    rows = [
+        measured.row(series=series, mib=mib)
+        for measured in stages
+        for series, mib in memory_by_part(measured.stage).items()
+    ]
     if not rows:
         return None
     panels = Panels.of(stages)

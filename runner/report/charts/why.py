@@ -15,6 +15,7 @@ from runner.report.charts.chart import Chart
 from runner.report.charts.why_counts import drops, failures, generator, memory
 from runner.report.charts.why_cpu import cpu
 from runner.report.charts.why_quota import quota
+from runner.report.charts.why_ramp import ramp
 from runner.report.charts.why_rates import latency, queue
 from runner.report.charts.why_signs import disk, used_up
 from runner.report.charts.why_stages import WhyStages, why_stages
@@ -43,16 +44,18 @@ _DRAW: Final[Mapping[Limit, Sequence[_Draw]]] = {
     Limit.UNDETERMINED: (queue,),
 }
 """Every limit to what draws its cause; the first that has the numbers does."""
+_NO_CAUSE: Final = frozenset({Limit.WITHIN_CAPACITY, Limit.UNDETERMINED})
+"""Without a cause, configurations are drawn beside each other, and a ramp with its latency."""
 
 
 def why(results: Results) -> Chart | None:
     """Return the picture that belongs to the verdict; None where another chart of the report is it."""
-    if len(results.configurations) > 1:
-        return None
     stages = why_stages(results)
-    if stages is None or stages.limited.level_ramp is not None:
+    if stages is None or (stages.limit in _NO_CAUSE and (stages.configuration or stages.is_ramp)):
         return None
     of_nodes = bool(stages.limited.nodes) and stages.limit in CPU_LIMITS
+    if stages.is_ramp:
+        return None if of_nodes else ramp(stages)
     makers = [draw for draw in _DRAW[stages.limit] if not (of_nodes and draw is cpu)]
     return next((drawn for draw in makers if (drawn := draw(stages)) is not None), None)
 

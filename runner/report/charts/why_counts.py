@@ -7,6 +7,9 @@ from typing import Final
 
 from runner.analyze.rules.parts import HOST_FULL
 from runner.core.codes import Role
+from runner.core.measured import Requests
+from runner.core.metrics import lost_share_of_scenarios
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
@@ -15,8 +18,8 @@ from runner.report.charts.measured import MeasuredStage, Panels
 from runner.report.charts.why_cpu import cpu
 from runner.report.charts.why_panels import CausePanel, stacked_panels
 from runner.report.charts.why_signs import service_connections
-from runner.report.charts.why_stages import WhyStages
-from runner.report.metric_text import levels, role_name
+from runner.report.charts.why_stages import WhyStages, level_of
+from runner.report.metric_text import role_name
 
 _DROPS: Final = {
     "tcp.listen_overflows": "accept queue full",
@@ -35,11 +38,8 @@ def failures(stages: WhyStages) -> Chart | None:
     if not rows:
         return None
     stage = stages.limited
-    lost = number_format.share(
-        stage.requests.lost / stage.requests.scheduled if stage.requests.scheduled else None
-    )
-    title = f"At {levels(stage)}, {lost} of the requests failed or were dropped"
-    spec = _stacked(stages, rows, "share", "% of the requests due", chart.series_colours(_series(rows)))
+    title = f"{stages.place}, {lost_words(stage)}"
+    spec = _lost(stages, rows)
     words = "Failed and dropped requests by kind, in % of those due"
     if full := service_connections(stages):
         scales = {"x": "independent", "color": "independent", "size": "independent"}
@@ -65,57 +65,81 @@ def _fullness(stages: WhyStages, full: CausePanel) -> str:
     return f"{level.name}: {number_format.count(level.value)} of at most {most}"
 
 
-def _failures(measured: MeasuredStage) -> list[Row]:
-    requests = measured.stage.requests
+def lost_words(stage: Stage) -> str:
+    """Return which share of the requests of a stage was lost, to end a sentence with."""
+    requests = stage.requests
+    share = number_format.share(requests.lost / requests.scheduled if requests.scheduled else None)
+    words = f"{share} of the requests failed or were dropped"
+    if not stage.scenarios:
+        return words
+    unfinished = number_format.share(lost_share_of_scenarios(stage))
+    return f"{words}, and {unfinished} of the scenarios did not complete"
+
+
+def failure_kinds(requests: Requests) -> dict[str, int]:
+    """Return how many requests were lost by kind; each status that is no success is a kind."""
     statuses = requests.statuses or {}
     kinds = {f"status {code}": count for code, count in statuses.items()}
     kinds |= {
         kind: count for kind, count in requests.failures.items() if not (statuses and kind == "bad_status")
     }
     kinds |= {"dropped": requests.dropped}
+    return {kind: count for kind, count in kinds.items() if count}
+
+
+def _failures(measured: MeasuredStage) -> list[Row]:
+    requests = measured.stage.requests
     due = requests.scheduled or 1
     return [
         measured.row(series=kind, share=round(100 * count / due, 3), count=count)
-        for kind, count in kinds.items()
-        if count
+        for kind, count in failure_kinds(requests).items()
     ]
 
 
 def drops(stages: WhyStages) -> Chart | None:
     """Return how often connections were dropped or had to be tried again, by stage; None if never."""
-    rows = [row for measured in stages.stages for row in _drops(measured)]
+    rows = [row for measured in stages.stages for row in _drops(measured.stage)]
     if not rows:
         return None
-    colours = chart.series_colours(_series(rows))
-    spec = _stacked(stages, rows, "per_s", "Events per second", colours)
-    return Chart("why", stages.statement(), "Connections dropped or tried again, per second", spec)
+    panel = CausePanel("Events per second", rows, chart.series_colours(_series(rows)))
+    words = "Connections dropped or tried again, per second; one connection can count as several of these"
+    return Chart("why", stages.statement(), words, stacked_panels(stages, [panel]))
 
 
-def _drops(measured: MeasuredStage) -> list[Row]:
+def _drops(stage: Stage) -> list[Row]:
     counts: dict[str, float] = {}
-    for counter in measured.stage.counters:
+    for counter in stage.counters:
         if counter.name in _DROPS and counter.delta:
             name = _DROPS[counter.name]
             counts[name] = counts.get(name, 0.0) + counter.delta
-    window_s = measured.stage.window_s or 1.0
+    window_s = stage.window_s or 1.0
     return [
-        measured.row(series=name, per_s=round(count / window_s, 3), count=count)
+        {"series": name, "level": level_of(stage), "value": round(count / window_s, 3)}
         for name, count in counts.items()
     ]
 
 
 def memory(stages: WhyStages) -> Chart | None:
     """Return the peak memory by role and stage with the line of the limit; None without memory."""
-    rows = [row for measured in stages.stages for row in memory_rows(measured)]
+    rows: list[Row] = [
+        {"series": series, "level": level_of(measured.stage), "value": round(mib, 1)}
+        for measured in stages.stages
+        for series, mib in memory_by_part(measured.stage).items()
+    ]
     if not rows:
         return None
-    spec = _stacked(stages, rows, "mib", "Memory (MiB)", role_colours(_series(rows)))
-    bounds = [item.threshold for item in stages.evidence if item.unit == "MiB" and item.threshold]
-    bounds = bounds or _memory_limit(stages)
-    rule = {"mark": {"type": "rule", "strokeDash": [6, 4], "color": chart.RED}}
-    spec["layer"] += [{**rule, "encoding": {"y": {"datum": bound}}} for bound in bounds[:1]]
-    dashed = "; dashed: the limit" if bounds else ""
+    part = role_name(stages.limited.verdict.service or Role.APP)
+    bound, colours = memory_bound(stages), role_colours(_series(rows))
+    panel = CausePanel("Memory (MiB)", rows, colours, bound, frozenset({part}))
+    dashed = f"; dashed: the limit of {part}" if bound else ""
+    spec = stacked_panels(stages, [panel])
     return Chart("why", stages.statement(), f"Peak memory by role{dashed}", spec)
+
+
+def memory_bound(stages: WhyStages) -> float | None:
+    """Return the MiB at which the limit is; None where that is not known."""
+    bounds = [item.threshold for item in stages.evidence if item.unit == "MiB" and item.threshold]
+    return next(iter([*bounds, *_memory_limit(stages)]), None)
 
 
 def _memory_limit(stages: WhyStages) -> list[float]:
@@ -126,28 +150,34 @@ def _memory_limit(stages: WhyStages) -> list[float]:
     return [limits.memory_mib * max(replicas, 1)] if limits and limits.memory_mib else []
 
 
-def memory_rows(measured: MeasuredStage) -> list[Row]:
-    """Return the peak memory of each role of a stage."""
-    return [
-        measured.row(series=role_name(role), mib=usage.peak or usage.avg)
-        for role, usage in measured.stage.memory_mib.items()
+def memory_by_part(stage: Stage) -> dict[str, float]:
+    """Return the peak memory in MiB of each role, by what people call it."""
+    return {
+        role_name(role): usage.peak or usage.avg
+        for role, usage in stage.memory_mib.items()
         if usage and role not in {Role.SYSTEM, Role.OTHER}
-    ]
+    }
 
 
 def _series(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(str(row["series"]) for row in rows))
 
 
-def _stacked(stages: WhyStages, rows: Sequence[Row], field: str, title: str, colours: dict[str, str]) -> Spec:
+def _lost(stages: WhyStages, rows: Sequence[Row]) -> Spec:
+    """Return a bar of each stage, stacked by kind; of a single stage, a bar of each kind."""
+    colours, title = chart.series_colours(_series(rows)), "% of the requests due"
+    if len(stages.stages) == 1:
+        level = level_of(stages.limited)
+        values = [{"series": row["series"], "level": level, "value": row["share"]} for row in rows]
+        return stacked_panels(stages, [CausePanel(title, values, colours)])
     panels = Panels.of(stages.stages)
     bar: Spec = {
         "mark": {"type": "bar", "width": panels.bar_width},
         "encoding": {
             "x": panels.stage_axis() | {"sort": [measured.label for measured in stages.stages]},
-            "y": chart.quantitative(field, title) | {"stack": True},
+            "y": chart.quantitative("share", title) | {"stack": True},
             "color": chart.colour_scale(colours),
-            "tooltip": chart.tooltip("stage", "series", field),
+            "tooltip": chart.tooltip("stage", "series", "share"),
         },
     }
     return {**chart.size(), "data": chart.values(rows), "layer": [bar]}

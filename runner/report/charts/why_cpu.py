@@ -15,13 +15,13 @@ from runner.report.charts.why_stages import WhyStages, level_of
 from runner.report.limit_phrases import limiting_role
 from runner.report.metric_text import role_name
 
-_HOST: Final = "host total"
+HOST: Final = "host total"
 _HOST_CPU: Final = "host CPU"
 """Its name in evidence."""
-_THREAD: Final = "busiest thread"
+_THREAD: Final = "busiest {} thread"
 _BROWN: Final = "#A6761D"
 """A colour that no role has."""
-_LEAST_CORES: Final = 0.005
+LEAST_CORES: Final = 0.005
 """A role that never used more is not drawn."""
 _APART: Final = 1.05
 """Ratio of a role's CPU to that of its busiest thread from which both are drawn."""
@@ -40,9 +40,10 @@ def cpu(stages: WhyStages) -> Chart | None:
     rows = [row for row in rows if row["series"] in names]
     if not rows:
         return None
-    colours = role_colours(names) | {_HOST: chart.INK, _THREAD: _BROWN}
+    threads = {name: _BROWN for name in names if name == _THREAD.format(outside or role_name(role))}
+    colours = role_colours(name for name in names if name not in threads) | {HOST: chart.INK} | threads
     colours = {name: colours[name] for name in names}
-    bound = _bound(stages)
+    bound = cpu_bound(stages)
     many = stages.has_several_levels
     spec = _lines(stages, rows, colours, bound) if many else _bars(rows, colours, bound)
     of = f"; dashed: {bound[1]}" if bound else ""
@@ -61,12 +62,13 @@ def _program_that_limits(stage: Stage) -> str:
 def _rows(stage: Stage, role: str) -> Iterator[Row]:
     for name, usage in stage.cpu_cores.items():
         if usage:
-            series = _HOST if name == Role.SYSTEM else role_name(name)
+            series = HOST if name == Role.SYSTEM else role_name(name)
             main = name == role
             yield {"level": level_of(stage), "series": series, "cores": usage.avg, "main": main}
     thread, used = _busiest_thread(stage, role), stage.cpu_cores.get(role)
     if thread and used and used.avg > _APART * thread:
-        yield {"level": level_of(stage), "series": _THREAD, "cores": thread, "main": True}
+        name = _THREAD.format(role_name(role))
+        yield {"level": level_of(stage), "series": name, "cores": thread, "main": True}
 
 
 def _programs(stage: Stage, named: str) -> Iterator[Row]:
@@ -77,7 +79,8 @@ def _programs(stage: Stage, named: str) -> Iterator[Row]:
             yield {"level": level, "series": program.name, "cores": program.cores, "main": True}
             thread = program.busiest_thread
             if thread and program.cores > _APART * thread:
-                yield {"level": level, "series": _THREAD, "cores": thread, "main": True}
+                name = _THREAD.format(program.name)
+                yield {"level": level, "series": name, "cores": thread, "main": True}
 
 
 def _busiest_thread(stage: Stage, role: str) -> float | None:
@@ -92,10 +95,10 @@ def _busiest_thread(stage: Stage, role: str) -> float | None:
 
 
 def _is_used(rows: Sequence[Row], name: str) -> bool:
-    return any(row["series"] == name and float(row["cores"] or 0) >= _LEAST_CORES for row in rows)
+    return any(row["series"] == name and float(row["cores"] or 0) >= LEAST_CORES for row in rows)
 
 
-def _bound(stages: WhyStages) -> tuple[float, str] | None:
+def cpu_bound(stages: WhyStages) -> tuple[float, str] | None:
     """Return the cores at which the limit is, and what that is."""
     limits = stages.app_limits
     if stages.limit is Limit.APP_QUOTA and limits and limits.cpus:
@@ -135,7 +138,12 @@ def _lines(
 
 def _bars(rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None) -> Spec:
     names = [row["series"] for row in sorted(rows, key=lambda row: -float(row["cores"] or 0))]
-    y = {"field": "series", "type": "nominal", "sort": names, "axis": {"title": None, "grid": False}}
+    y = {
+        "field": "series",
+        "type": "nominal",
+        "sort": names,
+        "axis": {"title": None, "grid": False, "labelLimit": 280},
+    }
     shared = {"y": y, "x": chart.quantitative("cores", "CPU cores") | {"axis": {"tickCount": 8}}}
     scale = {"domain": list(colours), "range": list(colours.values())}
     bar: Spec = {
@@ -143,6 +151,7 @@ def _bars(rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str]
         "encoding": {
             **shared,
             "color": {"field": "series", "type": "nominal", "scale": scale, "legend": None},
+            **chart.main_is_opaque([str(row["series"]) for row in rows if row.get("main")]),
             "tooltip": chart.tooltip("series", "cores"),
         },
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from runner.core.ramp import Ramp
 from runner.report.charts import chart
 from runner.report.charts.chart import Row, Spec
 from runner.report.charts.why_stages import WhyStages
@@ -25,6 +26,7 @@ class CausePanel:
         colours: Series to colour.
         bound: Where the dashed line of the limit is; None without one.
         main: The series that the verdict is about; drawn thicker than the others.
+        bound_name: What the limit is, in words.
     """
 
     title: str
@@ -32,13 +34,16 @@ class CausePanel:
     colours: dict[str, str]
     bound: float | None = None
     main: frozenset[str] = frozenset()
+    bound_name: str = ""
 
 
-def stacked_panels(stages: WhyStages, panels: Sequence[CausePanel]) -> Spec:
-    """Return the specification of panels that share the axis of levels."""
+def stacked_panels(stages: WhyStages, panels: Sequence[CausePanel], *, at_limit: Ramp | None = None) -> Spec:
+    """Return the specification of panels that share the axis of levels; of a ramp, `at_limit` is shaded."""
     height = _HEIGHTS.get(len(panels), _LOW)
     several = stages.has_several_levels
-    drawn = [_lines(stages, panel, height) if several else _bars(panel) for panel in panels]
+    drawn = [_lines(stages, panel, height, at_limit) if several else _bars(panel) for panel in panels]
+    for upper in drawn[:-1] if several else ():
+        untitle_levels(upper)
     if len(drawn) == 1:
         return drawn[0]
     shared = {"scale": {"x": "shared"} if several else {"x": "independent"}}
@@ -47,7 +52,14 @@ def stacked_panels(stages: WhyStages, panels: Sequence[CausePanel]) -> Spec:
     return {"vconcat": drawn, "spacing": 14, "resolve": shared}
 
 
-def _lines(stages: WhyStages, panel: CausePanel, height: int) -> Spec:
+def untitle_levels(panel: Spec) -> None:
+    """Leave the title of the levels to the last of the panels, which share their axis."""
+    for layer in panel["layer"]:
+        if "x" in layer["encoding"]:
+            layer["encoding"]["x"] |= {"title": None}
+
+
+def _lines(stages: WhyStages, panel: CausePanel, height: int, at_limit: Ramp | None) -> Spec:
     values = [{**row, "main": row["series"] in panel.main} for row in panel.rows]
     shared: Spec = {
         "x": stages.level_axis,
@@ -59,18 +71,29 @@ def _lines(stages: WhyStages, panel: CausePanel, height: int) -> Spec:
         "mark": {"type": "point", "filled": True, "opacity": 1, "size": 40},
         "encoding": {**shared, "tooltip": chart.tooltip("series", "level", "value")},
     }
-    layer = [line, point, *_rule(panel, "y")]
+    layer = [*_shade(at_limit), line, point, *_rule(panel, "y")]
     return {**chart.size(height), "data": chart.values(values), "layer": layer}
 
 
 def _bars(panel: CausePanel) -> Spec:
-    y = {"field": "series", "type": "nominal", "sort": None, "axis": {"title": None, "grid": False}}
+    y = {
+        "field": "series",
+        "type": "nominal",
+        "sort": None,
+        "axis": {"title": None, "grid": False, "labelLimit": 280},
+    }
     x = chart.quantitative("value", panel.title) | {"axis": {"tickCount": 8}}
     scale = {"domain": list(panel.colours), "range": list(panel.colours.values())}
     colour = {"field": "series", "type": "nominal", "scale": scale, "legend": None}
     bar: Spec = {
         "mark": {"type": "bar", "height": {"band": 0.6}},
-        "encoding": {"y": y, "x": x, "color": colour, "tooltip": chart.tooltip("series", "value")},
+        "encoding": {
+            "y": y,
+            "x": x,
+            "color": colour,
+            **chart.main_is_opaque(panel.main),
+            "tooltip": chart.tooltip("series", "value"),
+        },
     }
     figure = {"field": "value", "type": "quantitative", "format": ",.3~r"}
     text: Spec = {
@@ -79,6 +102,15 @@ def _bars(panel: CausePanel) -> Spec:
     }
     size = {"width": chart.WIDTH, "height": {"step": _BAR}}
     return {**size, "data": chart.values(panel.rows), "layer": [bar, text, *_rule(panel, "x")]}
+
+
+def _shade(levels: Ramp | None) -> list[Spec]:
+    if levels is None:
+        return []
+    low, high = sorted((levels.begin, levels.to))
+    mark = {"type": "rect", "color": chart.RED, "opacity": 0.1}
+    encoding = {"x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
+    return [{"data": chart.values([{"low": low, "high": high}]), "mark": mark, "encoding": encoding}]
 
 
 def _rule(panel: CausePanel, channel: str) -> list[Spec]:

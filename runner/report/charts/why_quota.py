@@ -14,7 +14,7 @@ from runner.report.charts.cpu import role_colours
 from runner.report.charts.why_panels import CausePanel, stacked_panels
 from runner.report.charts.why_stages import WhyStages, level_of
 from runner.report.limit_phrases import limiting_role
-from runner.report.metric_text import levels, role_name
+from runner.report.metric_text import role_name
 
 _MOST_SUBJECTS: Final = 8
 """Lines that can be told from each other; of more replicas, those that were throttled most are drawn."""
@@ -84,5 +84,4 @@ def _title(stages: WhyStages, role: str, worst: float, cores: float | None) -> s
     of = f" of {number_format.cores(cores)}" if cores else ""
     and_used = f"; it used {number_format.cores(used.avg)}{of} cores" if used else ""
     share = number_format.share(worst)
-    at = levels(stages.limited)
-    return f"At {at}, the CPU quota of {part} throttled it in {share} of the periods{and_used}"
+    return f"{stages.place}, the CPU quota of {part} throttled it in {share} of the periods{and_used}"

@@ -13,8 +13,9 @@ from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import achieved
+from runner.report.charts.why_panels import untitle_levels
 from runner.report.charts.why_stages import WhyStages, level_of
-from runner.report.metric_text import levels, written_bound
+from runner.report.metric_text import written_bound
 
 _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE}
 _KINDS: Final = {
@@ -110,11 +111,11 @@ def _rule(bound: float, y: Spec) -> Spec:
 def _latency_title(stages: WhyStages, field: str) -> str:
     last = stages.stages[-1].stage
     if last.validity.status is Validity.INVALID:
-        return _queue_title(last)
+        return _queue_title(stages, last)
     p95 = getattr(last, field).p95
     if p95 is None:
-        return f"At {levels(last)}, the p95 has no finite value"
-    return f"At {levels(last)}, 95 % completed within {number_format.ms(p95)} ms"
+        return f"{stages.place_of(last)}, the p95 has no finite value"
+    return f"{stages.place_of(last)}, 95 % completed within {number_format.ms(p95)} ms"
 
 
 def queue(stages: WhyStages) -> Chart | None:
@@ -127,6 +128,8 @@ def queue(stages: WhyStages) -> Chart | None:
         {**_panel(stages, rows, field), "height": height}
         for field, height in zip(fields, _HEIGHTS, strict=False)
     ]
+    for upper in panels[:-1]:
+        untitle_levels(upper)
     spec: Spec = {
         "data": chart.values(rows),
         "vconcat": panels,
@@ -134,7 +137,9 @@ def queue(stages: WhyStages) -> Chart | None:
         "resolve": {"scale": {"x": "shared"}},
     }
     dashed = "; dashed: the target" if _has(rows, "target") else ""
-    title = stages.statement() if stages.limit is not Limit.UNDETERMINED else _queue_title(stages.limited)
+    title = (
+        stages.statement() if stages.limit is not Limit.UNDETERMINED else _queue_title(stages, stages.limited)
+    )
     names = number_format.listed([_QUEUE[field].name for field in fields])
     return Chart("why", title, f"{names[:1].upper()}{names[1:]} against the rate{dashed}", spec)
 
@@ -173,11 +178,11 @@ def _panel(stages: WhyStages, rows: Sequence[Row], field: str) -> Spec:
     return {"width": chart.WIDTH, "layer": [*([target] if is_rate else []), line]}
 
 
-def _queue_title(stage: Stage) -> str:
+def _queue_title(stages: WhyStages, stage: Stage) -> str:
     """Return what a stage that has no known limit achieved; of an invalid one, that this says nothing."""
-    at, actual = levels(stage), number_format.rate(stage.actual_rps)
+    place, actual = stages.place_of(stage), number_format.rate(stage.actual_rps)
     if stage.validity.status is Validity.INVALID:
-        return f"The stage at {at} is invalid: its {actual} RPS do not show what the service achieves"
+        return f"{place}, the stage is invalid: its {actual} RPS do not show what the service achieves"
     if stage.achieved is None:
-        return f"With {at}, {actual} responses per second"
-    return f"At {at}, the service achieved {achieved(stage)}"
+        return f"{place}, {actual} responses per second"
+    return f"{place}, the service achieved {achieved(stage)}"

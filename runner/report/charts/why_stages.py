@@ -1,9 +1,10 @@
-"""The stages that the picture of the verdict is drawn from, in order of their level."""
+"""The stages that the picture of the verdict is drawn from, in order of their level; or the one ramp."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Validity
@@ -15,8 +16,12 @@ from runner.report.charts import chart
 from runner.report.charts.chart import Spec
 from runner.report.charts.measured import MeasuredStage
 from runner.report.headline import headline
-from runner.report.metric_text import level_heading, levels, mean_users
+from runner.report.metric_text import level_heading, mean_users
 from runner.report.number_format import FORMATS_BY_UNIT, rate
+from runner.report.without_constant_rate import level_phrase
+
+_COUNTED: Final = frozenset({"", "count", "connections", "requests", "responses", "processes"})
+"""Units of what must not happen even once, if the bound is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class WhyStages:
         host_cores: None where it is not known, and on several machines.
         app_limits: What one container of the app may use; None without limits.
         services: Name of each service of the system to what it is.
+        configuration: Title of their configuration; empty if there is only one.
     """
 
     limit: Limit
@@ -37,11 +43,22 @@ class WhyStages:
     host_cores: int | None
     app_limits: LimitFacts | None
     services: Mapping[str, ServiceFacts] = field(default_factory=dict)
+    configuration: str = ""
+
+    @property
+    def is_ramp(self) -> bool:
+        """Whether the verdict is about a ramp, of which each slice has a level of its own."""
+        return self.limited.level_ramp is not None
 
     @property
     def has_several_levels(self) -> bool:
         """Whether a curve over the level has more than one point."""
-        return len({level_of(measured.stage) for measured in self.stages}) > 1
+        return self.is_ramp or len({level_of(measured.stage) for measured in self.stages}) > 1
+
+    @property
+    def place(self) -> str:
+        """Which stage the verdict is about, to begin a sentence with: ``At 100 RPS``."""
+        return self.place_of(self.limited)
 
     @property
     def level_axis(self) -> Spec:
@@ -56,14 +73,30 @@ class WhyStages:
         findings = self.limited.verdict.findings
         return findings[0].evidence if findings else ()
 
+    def place_of(self, stage: Stage) -> str:
+        """Return the same of another stage, with the configuration if there are several."""
+        words = (
+            f"in {self.configuration} {level_phrase(stage)}" if self.configuration else level_phrase(stage)
+        )
+        return f"{words[:1].upper()}{words[1:]}"
+
     def statement(self) -> str:
         """Return the first number of the evidence as a sentence; what limits if there is none."""
-        at = levels(self.limited)
+        return f"{self.place}, {self.first_number()}" if self.evidence else f"{self.place}: {self.limit}"
+
+    def first_number(self) -> str:
+        """Return the first number of the evidence that reaches its bound, else the first one.
+
+        The verdict's code if there is none.
+        """
         if not self.evidence:
-            return f"At {at}: {self.limit}"
-        first = self.evidence[0]
-        bound = "" if first.threshold is None else f"; the bound is {_figure(first, first.threshold)}"
-        return f"At {at}, {first.name}: {_figure(first, first.value)}{bound}"
+            return self.limit.value
+        bounded = (item for item in self.evidence if item.threshold is not None)
+        first = next((item for item in bounded if item.value >= (item.threshold or 0.0)), self.evidence[0])
+        value = f"{first.name}: {_figure(first, first.value)}"
+        if first.threshold is None or (first.unit in _COUNTED and first.threshold <= 1):
+            return value
+        return f"{value}; the bound is {_figure(first, first.threshold)}"
 
 
 def why_stages(results: Results) -> WhyStages | None:
@@ -73,14 +106,24 @@ def why_stages(results: Results) -> WhyStages | None:
         return None
     for configuration in map(of_medians, results.configurations):
         if any(stage is head.limited or stage == head.limited for stage in configuration.stages):
-            stages = sorted(_drawable(configuration, head.limited), key=lambda one: level_of(one.stage))
+            stages = sorted(_one_of_level(configuration, head.limited), key=lambda one: level_of(one.stage))
             cores = None if head.limited.nodes else results.cpu_count
             system = configuration.topology
             return WhyStages(
                 *(head.limited.verdict.code, head.limited, tuple(stages), cores),
-                *(system.limits, system.services or {}),
+                *(system.limits, system.services or {}, head.limited_configuration),
             )
     return None
+
+
+def _one_of_level(configuration: ConfigurationResults, limited: Stage) -> Iterable[MeasuredStage]:
+    """Return one stage of each level, as a search may probe a rate again: the limited one, else the last."""
+    known: dict[float, MeasuredStage] = {}
+    for measured in _drawable(configuration, limited):
+        level = level_of(measured.stage)
+        if level not in known or known[level].stage != limited:
+            known[level] = measured
+    return known.values()
 
 
 def _drawable(configuration: ConfigurationResults, limited: Stage) -> Iterator[MeasuredStage]:

@@ -13,11 +13,11 @@ from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row
 from runner.report.charts.why_panels import CausePanel, stacked_panels
 from runner.report.charts.why_stages import WhyStages, level_of
-from runner.report.metric_text import levels
 
 _OPEN: Final = "connections open"
 _USED: Final = "connections in use"
 _UNDER_WAY: Final = "requests under way"
+_APP: Final = "app"
 _HOST: Final = "host total"
 
 
@@ -71,15 +71,18 @@ def _in_flight(stages: WhyStages) -> list[Row]:
 
 
 def _cpu(stages: WhyStages) -> CausePanel | None:
-    """Return the CPU that was in use beside what there is, which shows that it was not the cause."""
+    """Return the CPU that the app and all of the host used, which shows that it was not the cause."""
     rows: list[Row] = [
-        {"series": _HOST, "level": level_of(one.stage), "value": usage.avg}
+        {"series": series, "level": level_of(one.stage), "value": usage.avg}
         for one in stages.stages
-        if (usage := one.stage.cpu_cores.get(Role.SYSTEM))
+        for role, series in ((Role.APP, _APP), (Role.SYSTEM, _HOST))
+        if (usage := one.stage.cpu_cores.get(role))
     ]
-    if not rows or stages.host_cores is None:
+    names = {str(row["series"]) for row in rows}
+    if _HOST not in names or stages.host_cores is None:
         return None
-    return CausePanel("CPU cores", rows, {_HOST: chart.INK}, stages.host_cores)
+    colours = ({_APP: chart.BLUE} if _APP in names else {}) | {_HOST: chart.INK}
+    return CausePanel("CPU cores", rows, colours, stages.host_cores)
 
 
 def _counted(stage: Stage) -> float:
@@ -91,22 +94,29 @@ def _title(stages: WhyStages, pool: Connections | None) -> str:
     stage = stages.limited
     under_way = f"{number_format.count(round(_counted(stage)))} requests were under way"
     if pool is None:
-        system = stage.cpu_cores.get(Role.SYSTEM)
-        of = f" of {stages.host_cores}" if stages.host_cores else ""
-        cpu = f", with {number_format.cores(system.avg)}{of} cores busy" if system else ""
-        return f"At {levels(stage)}, {under_way}{cpu}: they waited inside the service"
+        return f"{stages.place}, {under_way}{_busy(stages)}: they waited inside the service"
     share = number_format.share(min(pool.share, 1.0))
     connected = number_format.plural(round(pool.established), "connection")
     ending = "the others waited for one" if stages.limit is Limit.POOL else f"they waited for {pool.service}"
     return (
-        f"At {levels(stage)}, {share} of the app’s {connected} to {pool.service} were in use while "
+        f"{stages.place}, {share} of the app’s {connected} to {pool.service} were in use while "
         f"{under_way}: {ending}"
     )
 
 
+def _busy(stages: WhyStages) -> str:
+    """Return how little CPU the app used, or else how much of the host was in use."""
+    cpu = stages.limited.cpu_cores
+    if used := cpu.get(Role.APP):
+        return f" while the app used {number_format.cores(used.avg)} cores"
+    of = f" of {stages.host_cores}" if stages.host_cores else ""
+    used = cpu.get(Role.SYSTEM)
+    return f", with {number_format.cores(used.avg)}{of} cores busy" if used else ""
+
+
 def _subtitle(stages: WhyStages, pool: Connections | None, idle: CausePanel | None) -> str:
     parts = [f"connections to {pool.service}"] if pool else []
-    parts += ["requests under way", *(["CPU of the host"] if idle else [])]
+    parts += ["requests under way", *(["CPU"] if idle else [])]
     dashed = [f"{number_format.plural(round(pool.established), 'connection')}"] if pool else []
     dashed += (
         [f"the host’s {number_format.plural(stages.host_cores, 'core')}"]

@@ -14,8 +14,8 @@
     const subject = run.plan.find((one) => one.number === proves);
     const offered = planned ? `${planned.level} are offered` : "The same load is offered";
     const without = rates(blocks, false, format), changed = rates(blocks, true, format);
-    const so = without || changed ? ` Responses per second so far: ${[without && `as it is ${without}`, changed && `with the change ${changed}`].filter(Boolean).join("; ")}.` : "";
-    return `Counter-experiment: is the limit${subject ? ` at ${subject.level}` : ""} lifted by the change “${change}”? ${offered} in turn to the system as it is and with that change; this block has ${isChanged ? "the change" : "the system as it is"}.${so}`;
+    const so = without || changed ? ` Responses per second so far: ${[without && `as specified ${without}`, changed && `with the change ${changed}`].filter(Boolean).join("; ")}.` : "";
+    return `Counter-experiment: is the limit${subject ? ` at ${subject.level}` : ""} lifted by ${change}? ${offered} in turn to the system as specified and with that change; this block has ${isChanged ? "the change" : "the system as specified"}.${so}`;
   };
 
   window.LiveProof = { text };

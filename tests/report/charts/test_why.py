@@ -9,9 +9,12 @@ import re
 from msgspec.structs import replace
 
 from runner.core.codes import Limit, Validity
+from runner.core.findings import Evidence
 from runner.core.judgements import ThresholdResult
 from runner.report.charts.chart import BLUE
-from runner.report.charts.why import why
+from runner.report.charts.render import charts
+from runner.report.charts.why import picture_of, why
+from runner.report.headline import headline
 from runner.store.chart_process import draw
 from tests.report.stored_results import stored, with_stage
 from tests.report.test_headline import limited_to, missed_beside_a_ramp
@@ -79,7 +82,7 @@ def test_failures_are_shown_by_kind_in_per_cent_of_the_requests_due():
     assert rows == {"timeout": 3.0, "dropped": 1.0}
 
 
-def test_a_ramp_that_shows_the_limit_is_not_drawn_as_another_stage():
+def test_a_ramp_without_slices_is_not_drawn_as_another_stage():
     assert why(missed_beside_a_ramp()) is None
 
 
@@ -89,7 +92,7 @@ def test_what_an_invalid_stage_achieved_is_not_said_of_the_service():
 
     chart = drawn(with_stage(results, (0, 3), validity=validity))
 
-    assert chart.title.startswith("The stage at 10,000 RPS is invalid: ")
+    assert chart.title.startswith("At 10,000 RPS, the stage is invalid: ")
 
 
 def test_a_share_that_is_not_the_ratio_of_the_rates_is_named():
@@ -98,6 +101,43 @@ def test_a_share_that_is_not_the_ratio_of_the_rates_is_named():
     chart = drawn(with_stage(results, (0, 3), actual_rps=5130.0, achieved=0.416))
 
     assert chart.title == "At 10,000 RPS, the service achieved 5,130 of 10,000 RPS (sustained: 41.6 %)"
+
+
+def test_of_several_configurations_the_one_that_limits_is_drawn_and_named():
+    chart = drawn(stored("hop-ladder"))
+    head = headline(stored("hop-ladder"))
+
+    assert chart.title.startswith(f"In {head.limited_configuration} at 4,000 RPS, ")
+    rows = chart.spec["data"]["values"]
+    assert {row["level"] for row in rows} == {500, 4000}
+    assert len(rows) == len({(row["series"], row["level"]) for row in rows})
+
+
+def test_of_several_configurations_without_a_limit_all_are_drawn():
+    results = stored("hop-ladder")
+    (first, *_) = results.configurations
+    within = replace(results, configurations=(first, replace(first, title="The same again")))
+
+    assert headline(within).limit is Limit.WITHIN_CAPACITY
+    assert why(within) is None
+    assert picture_of(within, [chart.name for chart in charts(within)]) == "configurations"
+
+
+def test_the_number_that_reaches_its_bound_is_named_before_one_that_does_not():
+    below = Evidence("busiest thread of app", 0.84, "cores", 0.85)
+    above = Evidence("a thread of app ran or was ready to run", 98.1, "%", 85.0)
+    chart = drawn(limited_to(stored("single-process"), (0, 3), Limit.APP_CPU, evidence=(below, above)))
+
+    assert chart.title == (
+        "At 10,000 RPS, a thread of app ran or was ready to run: 98.1 %; the bound is 85 %"
+    )
+
+
+def test_of_what_must_not_happen_even_once_no_bound_is_named():
+    killed = Evidence("processes killed for lack of memory", 1, "count", 1)
+    chart = drawn(limited_to(stored("single-process"), (0, 3), Limit.MEMORY, evidence=(killed,)))
+
+    assert chart.title == "At 10,000 RPS, processes killed for lack of memory: 1"
 
 
 def test_one_point_is_no_curve():

@@ -176,9 +176,8 @@ def test_requests_that_wait_inside_the_app_are_drawn_beside_the_cpu_that_was_lef
     chart = drawn(with_stage(results, LIMITED, timeseries=moments_with(results, 80)))
 
     assert values(chart, 0) == {"requests under way": 80.0}
-    assert set(values(chart, 1)) == {"host total"}
-    assert "80 requests were under way, with " in chart.title
-    assert chart.title.endswith("of 2 cores busy: they waited inside the service")
+    assert set(values(chart, 1)) == {"app", "host total"}
+    assert "80 requests were under way while the app used 1.00 cores: they waited" in chart.title
 
 
 def test_a_generator_on_a_full_host_has_the_cpu_of_that_host_as_its_picture():

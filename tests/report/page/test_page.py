@@ -212,8 +212,8 @@ def test_each_chart_is_shown_once_and_the_picture_of_the_verdict_first():
 @pytest.mark.parametrize(
     ("name", "picture"),
     [
-        ("quickstart", "why"), ("docker-4k", "why"), ("hop-ladder", "configurations"),
-        ("replicas-usl", "capacity"),
+        ("quickstart", "why"), ("docker-4k", "why"), ("hop-ladder", "why"),
+        ("replicas-usl", "why"),
     ],
 )  # fmt: skip
 def test_the_picture_follows_from_the_verdict(name, picture):

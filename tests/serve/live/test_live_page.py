@@ -117,7 +117,7 @@ def test_a_counter_experiment_says_what_it_tests_and_what_its_blocks_achieved(sh
     blocks = [PlannedTrial(number, "one", "100 RPS", "134 RPS", 0.0, 3.0) for number in (2, 3)]
     tell(replace(beginning(), trials=(planned, *blocks), total=3))
     for number, is_changed, rps in ((2, False, 62.3), (3, True, None)):
-        tell(replace(trial(number), change="cpu-limit", is_changed=is_changed, proves=1))
+        tell(replace(trial(number), change="doubling the CPU limit", is_changed=is_changed, proves=1))
         tell(second(1))
         if rps:
             tell(TrialEnds(time.time(), number, "complete", rps=rps))
@@ -125,10 +125,13 @@ def test_a_counter_experiment_says_what_it_tests_and_what_its_blocks_achieved(sh
     page.wait_for_selector("#proof:not([hidden])")
 
     assert page.locator("#proof").inner_text() == (
-        "Counter-experiment: is the limit at 100 RPS lifted by the change “cpu-limit”? 134 RPS are offered "
-        "in turn to the system as it is and with that change; this block has the change. Responses per "
-        "second so far: as it is 62.3."
+        "Counter-experiment: is the limit at 100 RPS lifted by doubling the CPU limit? 134 RPS are offered "
+        "in turn to the system as specified and with that change; this block has the change. Responses per "
+        "second so far: as specified 62.3."
     )
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert serious(page, scheme) == "[]"
     at = page.locator("#rates text").all_text_contents()
     assert [text for text in at if re.fullmatch(r"\d\d:\d\d:\d\d", text)], at
 
