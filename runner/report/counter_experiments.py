@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from runner.core.codes import ProofAnswer
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import CounterExperiment
 from runner.core.units import percent
@@ -15,6 +16,7 @@ _HEAD: Final = (
     "Stage", "Change", "Target RPS", "RPS without the change", "RPS with it", "Gain", "Spread without it",
     "Result",
 )  # fmt: skip
+_ABOUT_CAUSE: Final = frozenset({ProofAnswer.CONFIRMED, ProofAnswer.REFUTED})
 _METHOD: Final = (
     "Blocks without and with the change alternate, because the speed of a machine drifts; each column has "
     "its own in the order in which they ran. They offer about twice the throughput that the stage reached, "
@@ -24,15 +26,15 @@ _METHOD: Final = (
 
 
 def counter_experiments(configuration: ConfigurationResults) -> Section | None:
-    """Return a table of all blocks, a sentence for each experiment, and why other stages have none.
+    """Return a table of all blocks, why some of them show nothing, and why other stages have none.
 
     None where none was due.
     """
     experiments = [(stage, one) for stage in configuration.stages for one in stage.verdict.experiments]
     rows = [[stage.title, *_cells(one)] for stage, one in experiments]
-    lines = [markdown("{}: {}", stage.title, one.sentence) for stage, one in experiments]
+    lines = [markdown("{}: {}", stage.title, one.sentence) for stage, one in experiments if _needs_words(one)]
     lines += [markdown("{}: {}.", stages, reason) for stages, reason in unproven(configuration)]
-    if not lines:
+    if not lines and not rows:
         return None
     has_blocks = any(one.blocks for _, one in experiments)
     return Section(
@@ -40,6 +42,11 @@ def counter_experiments(configuration: ConfigurationResults) -> Section | None:
         method=markdown("{}", _METHOD) if has_blocks else EMPTY,
         lines=tuple(lines),
     )
+
+
+def _needs_words(experiment: CounterExperiment) -> bool:
+    """Return whether the table does not say it all; the analysis of the stage has the sentence as well."""
+    return experiment.lift is None or experiment.answer is ProofAnswer.INCONCLUSIVE
 
 
 def unproven(configuration: ConfigurationResults) -> list[tuple[str, str]]:
@@ -58,7 +65,8 @@ def _cells(experiment: CounterExperiment) -> Iterator[str | Markdown]:
     yield _rates(experiment, changed=True)
     yield "" if experiment.lift is None else percent(experiment.lift, signed=True)
     yield "" if experiment.spread is None else percent(experiment.spread)
-    yield markdown("**{}**", experiment.answer)
+    shows = f": {experiment.cause}" if experiment.answer in _ABOUT_CAUSE else ""
+    yield markdown("**{}**{}", experiment.answer, shows)
 
 
 def _rates(experiment: CounterExperiment, *, changed: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.failure_kinds import also_named, failure_kinds
-from runner.core.codes import Limit, Role, RoleName
+from runner.core.codes import Limit, Role, RoleName, is_service
 from runner.core.metrics import lost_share, lost_share_of_scenarios
 from runner.core.stage_results import Stage
 from runner.report import number_format
@@ -60,9 +60,10 @@ def limiting_role(stage: Stage) -> RoleName:
 
 
 def part_name(role: RoleName) -> str:
-    """Return a role as the title of a figure: ``App CPU``."""
-    names = {Role.SYSTEM.value: "Host", Role.GENERATOR.value: "Generator"}
-    name = names.get(role, role_name(role))
+    """Return a role as the title of a figure: ``App CPU``; a service keeps the name that it has."""
+    if is_service(role):
+        return f"{role} CPU"
+    name = "Host" if role == Role.SYSTEM else role_name(role)
     return f"{name[:1].upper()}{name[1:]} CPU"
 
 

@@ -35,7 +35,7 @@ from runner.report import (
 from runner.report.charts.why import picture_of
 from runner.report.counter_experiments import counter_experiments
 from runner.report.final_paragraphs import final
-from runner.report.headline import headline
+from runner.report.headline import Headline, headline
 from runner.report.limit_text import hypothesis
 from runner.report.markdown_text import (
     EMPTY,
@@ -105,21 +105,39 @@ def render_markdown(
 def _head(results: Results, pictures: Mapping[str, Sequence[object]]) -> dict[str, object]:
     """Return the variables of the first lines: the verdict, its figures, and the picture that shows why."""
     head, first = headline(results), picture_of(results, pictures)
+    return {
+        "sentence": head.sentence,
+        "figures": _figures_by_configuration(head) if head.configuration else _figures(head),
+        "doubt": head.doubt,
+        "picture": _picture(first, str(pictures[first][0])) if first else EMPTY,
+    }
+
+
+def _figures(head: Headline) -> Markdown:
+    """Return the figures of the first lines beside each other."""
     differs = head.stage and head.cpu and levels(head.stage) != head.cpu.at
-    where = f" at {levels(head.stage)}" if head.stage and differs else ""
+    where = f" {head.where}" if differs else ""
     figures = {
         head.rate_title: head.rate_text,
         f"{head.p95_title}{where}": head.p95_text,
         f"{head.errors_title}{where}": head.errors_text,
     }
     if head.cpu:
-        figures[f"{head.cpu.name} at {head.cpu.at}"] = head.cpu.text
-    return {
-        "sentence": head.sentence,
-        "figures": table(list(figures), [list(figures.values())], figures=False),
-        "doubt": head.doubt,
-        "picture": _picture(first, str(pictures[first][0])) if first else EMPTY,
-    }
+        figures[f"{head.cpu.name} {head.limited_where}"] = head.cpu.text
+    return table(list(figures), [list(figures.values())], figures=False)
+
+
+def _figures_by_configuration(head: Headline) -> Markdown:
+    """Return the figures of the first lines below each other, each with the configuration that it is of."""
+    best = f"{head.configuration}, {head.where}"
+    rows = [
+        [head.rate_title, head.rate_text, head.configuration],
+        [head.p95_title, head.p95_text, best],
+        [head.errors_title, head.errors_text, best],
+    ]
+    if head.cpu:
+        rows.append([head.cpu.name, head.cpu.text, f"{head.limited_configuration}, {head.limited_where}"])
+    return table(["Figure", "Value", "Configuration"], rows, figures=False)
 
 
 def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) -> dict[str, object]:

@@ -14,6 +14,7 @@ from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Role
 from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
+from runner.core.units import PerSecond
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
 from runner.report.metric_text import role_name
@@ -26,6 +27,7 @@ _ROLES: Final = (Role.APP, Role.PROXY, Role.FORWARDER, Role.OTHER, Role.SYSTEM)
 _HOPS: Final = frozenset({Role.PROXY, Role.FORWARDER})
 _LEAST: Final = 3
 _FULL: Final = 0.9
+_NO_VALUE: Final = "no finite value"
 
 
 class _Load(NamedTuple):
@@ -44,6 +46,7 @@ class _Step:
         unqueued: Whether it kept up on a host with free CPU, so that its duration includes no queue.
         hops: What stands in front of the app.
         on_nodes: Whether it ran on several machines.
+        most_lost: Whether half of the requests failed or were dropped, so that there is no finite p50.
     """
 
     name: str
@@ -53,6 +56,7 @@ class _Step:
     kind: str
     hops: frozenset[Role]
     on_nodes: bool = False
+    most_lost: bool = False
 
 
 def _has_nodes(configurations: Sequence[ConfigurationResults]) -> bool:
@@ -66,11 +70,16 @@ def ladders(results: Results) -> list[Section]:
     return [
         Section(
             heading=f"{number_format.rate(load.rate)} RPS, {connections(load.connection)}",
-            table=_table(steps, cores),
+            table=_table(steps, cores if load.rate == _highest(long, load.connection) else None),
             sentence=join(" ", filter(None, (_most_expensive(steps), _growth(steps), _set_up(long, load)))),
         )
         for load, steps in long.items()
     ]
+
+
+def _highest(long: Mapping[_Load, Sequence[_Step]], connection: str) -> PerSecond:
+    """Return the highest rate with a kind of connection: a request costs more CPU at lower ones."""
+    return max(load.rate for load in long if load.connection == connection)
 
 
 def answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
@@ -101,6 +110,7 @@ def _step(configuration: ConfigurationResults, stage: Stage, cores: int | None) 
         configuration.topology.kind,
         frozenset(role for role in _HOPS if role in costs),
         bool(stage.nodes),
+        stage.duration_ms.why_unbounded("p50") is not None,
     )
 
 
@@ -113,7 +123,8 @@ def _table(steps: Sequence[_Step], cores: int | None) -> Markdown:
     rows = []
     for before, step in _pairs(steps):
         costs = [*(_micros(step.costs.get(role)) for role in roles), _signed(_extra_us(before, step), ",.0f")]
-        p50 = number_format.ms(step.p50_ms) + ("" if step.unqueued else " (queued)")
+        p50 = _NO_VALUE if step.most_lost else number_format.ms(step.p50_ms)
+        p50 += "" if step.unqueued or step.most_lost else " (queued)"
         highest = [_highest_rate(step, cores)] if cores else []
         rows.append([step.name, *costs, p50, _signed(_extra_ms(before, step), ".2f"), *highest])
     return table(head, rows)

@@ -252,7 +252,10 @@ def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
     stages = list(every_stage(configurations))
     kinds = failure_kinds(stage for _, stage in stages)
     head = ["Stage", "scheduled", "succeeded", *kinds, "dropped"]
-    places = [stage_place(configuration.name, stage, len(configurations)) for configuration, stage in stages]
+    places = [
+        stage_place(configuration.title or configuration.name, stage, len(configurations))
+        for configuration, stage in stages
+    ]
     rows = [[place, *counts(stage, kinds)] for place, (_, stage) in zip(places, stages, strict=True)]
     return table(head, rows)
 

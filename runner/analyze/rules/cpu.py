@@ -229,8 +229,8 @@ def _waiting_thread(stage: Stage, cores: int) -> Match | None:
     return _likely(
         Limit.HOST_CPU,
         f"a thread of {thread.name} was ready to run {percent(thread.wanted)} of the time, but no thread "
-        f"had a processor for more than {percent(thread.used)} of it{host_use(stage, cores)}: other "
-        "programs used the processors that it may run on",
+        f"had a processor for more than {percent(thread.used)} of it{host_use(stage, cores)}: what "
+        "else ran used the processors that it may run on",
         (
             thread.wanted_evidence(),
             Evidence(f"busiest thread of {thread.name}", thread.used, "cores"),

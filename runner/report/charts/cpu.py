@@ -83,13 +83,23 @@ def _host_limit(cores: int | None) -> list[Spec]:
     return [{"mark": {"type": "rule", "strokeDash": [5, 4]}, "encoding": {"y": {"datum": cores}}}]
 
 
+def _busiest_role(stages: Sequence[MeasuredStage]) -> str:
+    """Name the role that used the most CPU in any stage; of several machines, which have no total."""
+    used = [(cores, role, measured) for measured in stages for role, cores in _cores(measured.stage).items()]
+    if not used:
+        return "CPU by role"
+    cores, role, measured = max(used, key=lambda one: one[0])
+    where = measured.place(several=several_configurations(stages))
+    return f"At {where}, {_ROLES.get(role, ('', role))[1]} used the most CPU, {cores:.2f} cores"
+
+
 def _title(stages: Sequence[MeasuredStage], host_cores: int | None) -> str:
     """Name the busiest stage, and the role that used the most CPU there."""
     busy = [
         (usage.avg, measured) for measured in stages if (usage := measured.stage.cpu_cores.get(Role.SYSTEM))
     ]
     if not busy:
-        return "CPU by role"
+        return _busiest_role(stages)
     system, busiest = max(busy, key=lambda pair: pair[0])
     where = busiest.place(several=several_configurations(measured for _, measured in busy))
     total = f" of {host_cores}" if host_cores else ""

@@ -12,6 +12,8 @@ from runner.report.charts.chart import Chart
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
 
 _MOST_NODES: Final = 10
+_SAME_SHARE: Final = 0.005
+"""Difference up to which two shares are the same figure."""
 
 
 class _Use(NamedTuple):
@@ -68,5 +70,8 @@ def _title(uses: Sequence[_Use], stages: Sequence[MeasuredStage]) -> str:
     first = max(uses, key=lambda use: use.share)
     least = min((use for use in uses if use.measured is first.measured), key=lambda use: use.share)
     where = first.measured.place(several=several_configurations(stages))
+    if least.node != first.node and first.of == least.of and first.share - least.share < _SAME_SHARE:
+        count = sum(use.measured is first.measured for use in uses)
+        return f"At {where}, each of {count} nodes used {first.cores:.2f} of its {first.of} cores"
     sentence = f"At {where}, {first.node} used {first.cores:.2f} of its {first.of} cores"
     return sentence if least is first else f"{sentence}, and {least.node} {least.cores:.2f} of {least.of}"

@@ -48,8 +48,16 @@ def cpu(stages: WhyStages) -> Chart | None:
     spec = _lines(stages, rows, colours, bound) if many else _bars(rows, colours, bound)
     of = f"; dashed: {bound[1]}" if bound else ""
     return Chart(
-        "why", stages.statement(), f"CPU cores by role{' against the rate' if many else ''}{of}", spec
+        "why", _title(stages, role), f"CPU cores by role{' against the rate' if many else ''}{of}", spec
     )
+
+
+def _title(stages: WhyStages, role: str) -> str:
+    """Return the number of the evidence, and how much CPU the part used if that is another number."""
+    number, used = stages.main_number, stages.limited.cpu_cores.get(role)
+    if used is None or number is None or number.unit == "cores":
+        return stages.statement()
+    return f"{stages.statement()}; {role_name(role)} used {number_format.cores(used.avg)} cores"
 
 
 def _program_that_limits(stage: Stage) -> str:

@@ -85,18 +85,21 @@ class WhyStages:
         return f"{self.place}, {self.first_number()}" if self.evidence else f"{self.place}: {self.limit}"
 
     def first_number(self) -> str:
-        """Return the first number of the evidence that reaches its bound, else the first one.
-
-        The verdict's code if there is none.
-        """
-        if not self.evidence:
+        """Return the most telling number of the evidence; the verdict's code if there is none."""
+        first = self.main_number
+        if first is None:
             return self.limit.value
-        bounded = (item for item in self.evidence if item.threshold is not None)
-        first = next((item for item in bounded if item.value >= (item.threshold or 0.0)), self.evidence[0])
         value = f"{first.name}: {_figure(first, first.value)}"
         if first.threshold is None or (first.unit in _COUNTED and first.threshold <= 1):
             return value
         return f"{value}; the bound is {_figure(first, first.threshold)}"
+
+    @property
+    def main_number(self) -> Evidence | None:
+        """The first number of the evidence that reaches its bound, else the first one."""
+        bounded = (item for item in self.evidence if item.threshold is not None)
+        first = next((item for item in bounded if item.value >= (item.threshold or 0.0)), None)
+        return first or next(iter(self.evidence), None)
 
 
 def why_stages(results: Results) -> WhyStages | None:

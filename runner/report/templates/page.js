@@ -5,6 +5,7 @@
   const NARROW = 520; // pixels of a chart from which panels stand beside each other
   const BESIDE = 80; // pixels of an axis, before the chart is measured
   const LETTER = 6.6; // pixels of a label's letter
+  const NAME = 18; // letters in a line of a row's name on a narrow page
   const SYMBOL = 40; // pixels beside a legend's label
   const HIGHEST = 620; // pixels of the picture of the verdict
   const LOWEST = 60; // pixels of one of its panels that grows
@@ -23,6 +24,20 @@
     return { ...value, legend: { ...value.legend, columns, labelLimit: Math.max(60, room - SYMBOL) } };
   });
 
+  // Long names of rows take several lines, and every panel has them.
+  const wrapped = (name) => String(name).split(" ").reduce((lines, word) => {
+    const last = lines[lines.length - 1];
+    return last.length + word.length < NAME ? [...lines.slice(0, -1), `${last} ${word}`.trim()] : [...lines, word];
+  }, [""]).filter(Boolean);
+  const named = (panels) => {
+    const { y } = panels[0].encoding || {};
+    if (!y || !y.scale || !Array.isArray(y.scale.domain)) return panels;
+    const lines = Object.fromEntries(y.scale.domain.map((name) => [name, wrapped(name)]));
+    const step = 12 + 11 * Math.max(...Object.values(lines).map((one) => one.length));
+    const axis = { ...y.axis, labelExpr: `${JSON.stringify(lines)}[datum.label]`, labelFontSize: 10, labelLineHeight: 11 };
+    return panels.map((panel) => ({ ...panel, height: { step }, encoding: { ...panel.encoding, y: { ...y, axis } } }));
+  };
+
   // On a narrow page, panels stand one below the other.
   const stacked = (spec, room) => {
     const stages = [...new Set(((spec.data && spec.data.values) || []).map((row) => row.stage).filter(Boolean))];
@@ -32,7 +47,7 @@
     const slim = JSON.parse(JSON.stringify(spec), (key, value) => (key in small && typeof value === "number" ? small[key](value) : value));
     const bars = (key, value) => (key === "mark" && value && value.width ? { ...value, width: { band: 0.6 } } : value);
     const { hconcat, ...rest } = JSON.parse(JSON.stringify(slim), bars);
-    const result = hconcat ? { ...rest, vconcat: hconcat } : rest;
+    const result = hconcat ? { ...rest, vconcat: named(hconcat) } : rest;
     if (typeof result.height === "number") result.height = Math.min(result.height, LOW);
     if (result.vconcat) result.vconcat = result.vconcat.filter((panel) => panel.name !== "names");
     return result;

@@ -129,7 +129,8 @@ def test_the_number_that_reaches_its_bound_is_named_before_one_that_does_not():
     chart = drawn(limited_to(stored("single-process"), (0, 3), Limit.APP_CPU, evidence=(below, above)))
 
     assert chart.title == (
-        "At 10,000 RPS, a thread of app ran or was ready to run: 98.1 %; the bound is 85 %"
+        "At 10,000 RPS, a thread of app ran or was ready to run: 98.1 %; the bound is 85 %; "
+        "app used 1.00 cores"
     )
 
 
