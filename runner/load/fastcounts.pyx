@@ -1,4 +1,4 @@
-# cython: language_level=3, cdivision=True
+# cython: language_level=3, cdivision=True, auto_pickle=False
 """What the compiled exchanges share; see fastcounts.pxd."""
 
 cimport cython

@@ -1,4 +1,4 @@
-# cython: language_level=3, cdivision=True
+# cython: language_level=3, cdivision=True, auto_pickle=False
 """The hot loops of `Exchange` for plain HTTP, compiled; `Exchange` documents what they do.
 
 Optional. Without it (no C compiler, or LOADPROOF_NO_EXTENSIONS), `Exchange` does the same work for more CPU

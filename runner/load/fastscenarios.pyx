@@ -1,4 +1,4 @@
-# cython: language_level=3, cdivision=True
+# cython: language_level=3, cdivision=True, auto_pickle=False
 """The hot loops of `ScenarioExchange` for plain HTTP, compiled; it and `UserExchange` document what they do.
 
 Optional, as `runner.load.fastpath`. What happens rarely (new connections, redirects, failures, responses
