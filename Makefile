@@ -6,11 +6,11 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
-QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
+QUIET := tests/truth/test_proofs.py tests/truth/test_services.py tests/truth/test_verdicts.py tests/cli/test_find.py tests/cli/test_prove.py
 # Where the tests are that share the Docker Engine, by their marks: they use it two files at a time, because they
 # wait more than they compute. Installers are among them, because the runner's image is made of what they build;
 # they take longest and begin.
-DOCKER := tests/infra tests/stack/docker tests/test_leftovers.py
+DOCKER := tests/infra tests/stack/docker tests/test_leftovers.py tests/truth/test_counted.py
 ENGINE := docker or installers
 TURNS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # those of a swarm take turns: its engines are its own

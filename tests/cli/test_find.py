@@ -15,7 +15,7 @@ SLOTS = {"kind": "process", "app": {"command": app_command("none", "--slots", "3
 
 
 def search(until, **find):
-    return [{"find": {"max_rps": 1200, "min_rps": 10, "until": until} | find, "duration": "1s"}]
+    return [{"find": {"max_rps": 2400, "min_rps": 10, "until": until} | find, "duration": "1s"}]
 
 
 def results_of(folder):
@@ -58,7 +58,7 @@ def test_a_search_ends_below_the_capacity_of_the_service_and_explains_why(cli):
         range(1, len(entry["probes"]) + 1)
     )
     report = (cli.folder / "run" / "report.md").read_text()
-    assert "### Capacity: find up to 1,200 RPS" in report
+    assert "### Capacity: find up to 2,400 RPS" in report
 
     stored, again = reanalyzed(cli.folder / "run")
     assert json.loads(encode_results(again))["configurations"] == stored["configurations"]
@@ -67,7 +67,7 @@ def test_a_search_ends_below_the_capacity_of_the_service_and_explains_why(cli):
 def test_a_search_for_users_ends_below_what_the_service_can_complete(cli):
     # 3 at once, 10 ms each, two requests for each user: no more than 150 users a second.
     steps = [{"request": {"name": name, "path": "/"}} for name in ("first", "second")]
-    limits = {"max_users_per_s": 600, "min_users_per_s": 5, "precision": 0.3}
+    limits = {"max_users_per_s": 1200, "min_users_per_s": 5, "precision": 0.3}
     spec = cli.write(
         topology=SLOTS,
         load={"scenarios": [{"name": "visit", "steps": steps}], "timeout": "1s"},
@@ -82,7 +82,7 @@ def test_a_search_for_users_ends_below_what_the_service_can_complete(cli):
     assert entry["unit"] == "users/s"
     assert entry["held_rps"] <= 150 / 0.95
     report = (cli.folder / "run" / "report.md").read_text()
-    assert "### Capacity: find up to 600 users/s" in report
+    assert "### Capacity: find up to 1,200 users/s" in report
     assert "| Rate (users/s) |" in report
     stored, again = reanalyzed(cli.folder / "run")
     assert json.loads(encode_results(again))["configurations"] == stored["configurations"]

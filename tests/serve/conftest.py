@@ -11,6 +11,7 @@ import time
 import httpx
 import pytest
 
+from tests.preloaded.client import BYTECODE, popen
 from tests.serve.folders import add_archive, add_run
 
 WITHIN_S = 90
@@ -28,8 +29,8 @@ class Served:
     def __init__(self, folder, cache, *options):
         self.folder = folder
         command = [sys.executable, "-m", "runner", "serve", str(folder), "--port", "0", *options]
-        environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
-        self.process = subprocess.Popen(
+        environment = os.environ | BYTECODE | {"XDG_CACHE_HOME": str(cache)}
+        self.process = popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
         line = self.process.stdout.readline()

@@ -1,6 +1,7 @@
 """`runner serve` by the wire: what it refuses, how it ends, and what a hostile client or folder costs it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from tests.preloaded.client import BYTECODE, popen
 from tests.serve.conftest import WITHIN_S, Served
 from tests.serve.folders import add_run, highest_sustained
 
@@ -298,7 +300,10 @@ def test_a_folder_that_is_deleted_while_it_is_served_is_said(tmp_path, cache):
 
 def run_cli(*arguments):
     command = [sys.executable, "-m", "runner", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with popen(command, env=os.environ | BYTECODE, **pipes) as process:
+        out, err = process.communicate(timeout=WITHIN_S)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def test_a_port_that_is_taken_is_said_before_anything_starts(served, tmp_path):

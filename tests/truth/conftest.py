@@ -63,7 +63,7 @@ class Case:
     def configuration(self, name: str) -> dict:
         return {
             "name": name,
-            "cooldown": "500ms",
+            "cooldown": "0s",  # another system is built before the next stage
             "topology": self.topology,
             "load": {"timeout": "1s", **self.load},
             "stages": [{"rps": self.rps, "duration": f"{self.seconds}s", "warmup": "500ms"}],

@@ -3,28 +3,21 @@
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.truth.conftest import IMAGE, ROOT, Case, service, wait_for_worker
+from tests.truth.systems import NEEDS_ROOT, NEW, container, marked, process, service_in_a_container
 from tests.truth.throttled import disk
 
-NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
 CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 CONNTRACK_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 
 
-def process(*words, **more):
-    return {"kind": "process", "app": {"command": service(*words)}, **more}
-
-
-NEW = {"connection": "new"}
 FORTY_FILES = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *service("--sleep-ms", "200")]
 PLAIN = {
     "a healthy service with keep-alive connections": Case("within-capacity", process(), 200),
@@ -38,20 +31,6 @@ PLAIN = {
     ),
     "two slots of 50 ms": Case(
         "app-concurrency-limited", process("--slots", "2", "--slot-ms", "50"), 100, {"max_in_flight": 50}
-    ),
-    "every request refused": Case("error-limited", process("--refuse", "1"), 200),
-    "a quarter of the requests refused": Case("error-limited", process("--refuse", "0.25"), 200),
-    "a backlog of 1": Case(
-        "connection-limited",
-        process("--backlog", "1", "--pause-ms", "20"),
-        400,
-        NEW | {"timeout": "400ms"},
-    ),
-    "a backlog of 4 and longer pauses": Case(
-        "connection-limited",
-        process("--backlog", "4", "--pause-ms", "50"),
-        400,
-        NEW | {"timeout": "400ms"},
     ),
     "forty files for eighty connections": Case(
         "connection-limited", {"kind": "process", "app": {"command": FORTY_FILES}}, 400, NEW
@@ -67,14 +46,8 @@ MORE = {
     "a healthy service with new connections",
     "a single thread that burns 5 ms per new connection",
     "two slots of 50 ms",
-    "a quarter of the requests refused",
-    "a backlog of 4 and longer pauses",
 }
 """A second of their kind, for `make truth`."""
-
-
-def marked(value, *, more):
-    return pytest.param(value, marks=[pytest.mark.only_truth] if more else [])
 
 
 @pytest.mark.parametrize("case", [marked(case, more=name in MORE) for name, case in PLAIN.items()], ids=PLAIN)
@@ -83,20 +56,6 @@ def test_a_plain_process(truth, shared, case, request):
 
 
 # -- connections
-
-
-@NEEDS_ROOT
-@pytest.mark.verdict
-def test_a_port_range_of_100(truth):
-    truth.words = in_a_namespace("echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range")
-    truth.shows("connection-limited", process("--sleep-ms", "300"), 800, connection="new")
-
-
-def in_a_namespace(command):
-    up = "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14s', b'lo', 1, b''))"
-    lo = f"import fcntl, socket, struct; {up}"
-    script = f'{sys.executable} -c "{lo}"; {command}; exec "$@"'
-    return [shutil.which("unshare"), "--net", "sh", "-c", script, "sh"]
 
 
 NGINX_OF_32 = process("--sleep-ms", "100", proxy={"kind": "nginx", "connections": 32, "workers": 1})
@@ -219,49 +178,12 @@ def test_a_busy_service_whose_processes_are_not_named(truth):
         truth.shows("undetermined", topology, 800, max_in_flight=300)
 
 
-# -- the generator
-
-
-@pytest.mark.parametrize(
-    "number", [signal.SIGSTOP, marked(signal.SIGKILL, more=True)], ids=["stopped", "killed"]
-)
-@pytest.mark.verdict
-def test_a_generator_worker(truth, number):
-    case = Case("generator-limited", process(), 300, seconds=5)
-    running = truth.start(case)
-    worker = wait_for_worker(running)
-    time.sleep(2.0)
-    worker.send_signal(number)
-    if number == signal.SIGSTOP:
-        time.sleep(2.0)
-        worker.resume()
-    truth.expect(truth.verdict(running), case)
-
-
 # -- limits of containers, and docker-proxy
-
-
-def container(*words, publish="container", **limits):
-    """The service in an image that is built on the substitute for python."""
-    command = words or ("python", "/quick.py", "{port}")
-    return {
-        "kind": "docker",
-        "app": {"build": str(IMAGE), "port": 8080, "command": [*command], **limits},
-        "publish": publish,
-    }
-
-
-def service_in_a_container(*words, **limits):
-    return container("python", "/service.py", "--host", "0.0.0.0", "--port", "{port}", *words, **limits)
 
 
 def burning(cpus):
     topology = service_in_a_container("--burn-us", "1000", cpus=cpus)
     return Case("app-quota-throttled", topology, 700, {"max_in_flight": 500})
-
-
-def leaking(memory):
-    return Case("memory-limited", service_in_a_container("--leak-kib", "200", memory=memory), 400)
 
 
 def forwarded(connection, rps):
@@ -273,15 +195,12 @@ HEALTHY = service_in_a_container(cpus=1.0, memory="128MiB")
 CONTAINERS = {
     "a CPU limit of 0.2": burning(0.2),
     "a CPU limit of 0.4": burning(0.4),
-    "a memory limit of 48 MiB": leaking("48MiB"),
-    "a memory limit of 96 MiB": leaking("96MiB"),
     "a healthy container": Case("within-capacity", HEALTHY, 200),
     "docker-proxy and new connections": forwarded("new", 14_000),
     "docker-proxy and keep-alive connections": forwarded("keep-alive", 75_000),
 }
 MORE_CONTAINERS = {
     "a CPU limit of 0.4",
-    "a memory limit of 96 MiB",
     "a healthy container",
     "docker-proxy and keep-alive connections",
 }
