@@ -83,7 +83,7 @@ def is_in_slices(metric: Metric, stage: Stage) -> bool:
 
 def _slices_word(metric: Metric, stage: Stage) -> str:
     """Return where a latency of a ramp is shown; that of a single request has fewer columns there."""
-    is_part = not stage.parts
+    is_part = not stage.parts and not stage.timeseries  # of which only the whole stage has some
     shown = (_SLICES_OF_PART,) if is_part and not stage.scenarios else (*SLICE_LATENCIES, *SLICE_DURATIONS)
     return _IN_SLICES if metric.path in shown else number_format.NOT_APPLICABLE
 

@@ -43,7 +43,7 @@
     const stages = [...new Set(((spec.data && spec.data.values) || []).map((row) => row.stage).filter(Boolean))];
     const longest = Math.max(1, ...stages.map((name) => String(name).length));
     const fit = stages.length * (longest + 2) * LETTER < room - 2 * SYMBOL;
-    const small = { labelAngle: () => (fit ? 0 : -40), columns: () => 1, labelLimit: (value) => Math.min(value, room / 3) };
+    const small = { labelAngle: () => (fit ? 0 : -40), columns: () => 1, labelLimit: (value) => Math.min(value, room / 2.5) };
     const slim = JSON.parse(JSON.stringify(spec), (key, value) => (key in small && typeof value === "number" ? small[key](value) : value));
     const bars = (key, value) => (key === "mark" && value && value.width ? { ...value, width: { band: 0.6 } } : value);
     const { hconcat, ...rest } = JSON.parse(JSON.stringify(slim), bars);

@@ -262,3 +262,15 @@ def test_the_chart_of_requests_can_be_drawn(number):
 
     assert all(light.startswith(b"<svg") for _, light, _ in drawn.values())
     assert len(drawn) == 1
+
+
+def test_configurations_have_the_same_rows_in_both_panels_although_some_have_no_p95():
+    highest = max(range(2), key=lambda at: stored("hop-ladder").configurations[1].stages[at].rate)
+    results = with_stage(stored("hop-ladder"), (1, highest), response_time_ms=Latency())
+    chart = named(results)["configurations"]
+    rows, latency = chart.spec["hconcat"]
+
+    assert [row["p95"] is None for row in chart.spec["data"]["values"]].count(True) == 1
+    assert rows["encoding"]["y"]["scale"]["domain"] == latency["encoding"]["y"]["scale"]["domain"]
+    assert len(rows["encoding"]["y"]["scale"]["domain"]) == len(results.configurations)
+    assert chart.subtitle.endswith("without a dot: no finite p95")

@@ -150,6 +150,7 @@ def test_the_highest_throughput_of_a_ramp_is_that_of_its_best_slice_in_headline_
     only = only_ramp(ramp(Limit.APP_CPU))
 
     assert headline(only).rate == 409
+    assert headline(only).p95_text == "see its slices"
     assert "at most 409 RPS were achieved" in drawn(only).title
 
 

@@ -283,7 +283,7 @@ def test_a_served_page_works_under_a_policy_without_inline_code(browser):
     opened = Visit(browser, "http://report.test/run", served)
 
     assert opened.messages == []
-    assert opened.page.locator(".chart svg").count() == 7
+    assert opened.page.locator(".chart svg").count() == 8
     opened.page.locator("#chart-throughput").hover()
     opened.context.close()
 
