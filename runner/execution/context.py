@@ -87,8 +87,8 @@ class RunContext:
     guard: Guard
     scratch: Path
     workers: WorkerSource
+    agents: RunAgents
     inputs: RunInputs = NO_RUN_INPUTS
-    agents: RunAgents | None = None
     cluster: Cluster | None = None
     placer: Placer | None = None
     prepared: PreparedStack | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from runner.core.facts import TrialFacts
 from runner.core.system_facts import NodeFacts
 from runner.core.units import BYTES_PER_MIB
 from runner.execution.context import RunContext
-from runner.execution.run_agents import RunAgents
 from runner.experiment.model import Configuration
 from runner.stack.protocols import Stack
 
@@ -27,24 +26,21 @@ if TYPE_CHECKING:
 async def agents_around(configuration: Configuration, context: RunContext) -> AsyncIterator[RunContext]:
     """Provide agents on the nodes that a configuration needs; nothing for this machine.
 
-    They stay for further stacks where the context has the `RunAgents` of its run, and are removed elsewhere.
-    Kind swarm has one on every node that is ready, because they observe what runs there; other kinds on the
-    nodes that send the load.
+    They stay for the next stack that needs them. Kind swarm has one on every node that is ready, because they
+    observe what runs there; other kinds on the nodes that send the load.
 
     Raises:
         EnvironmentLacks: There is no swarm, it has too few nodes, or an agent does not start.
     """
     wanted = configuration.load_nodes
     if wanted is None:
+        await context.agents.close()
         yield context
         return
-    async with AsyncExitStack() as own:
-        kept = context.agents
-        if kept is None:
-            kept = await own.enter_async_context(RunAgents())
-        agents = await kept.around(configuration.topology, wanted, context.stack_context(configuration))
-        async with _clocks_in_background(agents.cluster):
-            yield replace(context, cluster=agents.cluster, placer=agents.placer, prepared=agents.prepared)
+    stack_context = context.stack_context(configuration)
+    agents = await context.agents.around(configuration.topology, wanted, stack_context)
+    async with _clocks_in_background(agents.cluster):
+        yield replace(context, cluster=agents.cluster, placer=agents.placer, prepared=agents.prepared)
 
 
 @asynccontextmanager

@@ -162,7 +162,7 @@ async def _run_guarded(
             worker_pool() as workers,
             RunAgents() as agents,
         ):
-            context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs, agents)
+            context = RunContext(job, state, folder, watcher, guard, scratch, workers, agents, inputs)
             await _run_all(job.trials, context)
             while blocks := _plan_counter_experiments(context):
                 await _run_all(blocks, context)

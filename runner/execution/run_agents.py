@@ -112,7 +112,7 @@ class RunAgents:
 
         needs = agent_needs(topology)
         if self._kept and not _lives(self._kept):
-            await self._close()
+            await self.close()
         placer = self._kept.placer if self._kept else await self._connect(context)
         nodes = await placer.nodes()
         used = needs.nodes(nodes, choose_nodes(wanted, nodes))
@@ -123,7 +123,7 @@ class RunAgents:
             needs.swarm is not None,
         )
         if self._kept and self._kept.place != place:
-            await self._close()
+            await self.close()
             placer = await self._connect(context)
         prepared = await needs.prepare(placer, context, nodes)
         if self._kept:
@@ -135,10 +135,11 @@ class RunAgents:
     async def _connect(self, context: StackContext) -> SwarmPlacer:
         from runner.stack.swarm.placer import open_placer  # noqa: PLC0415
 
-        await self._close()  # an earlier stack whose agents did not start has left its connection
+        await self.close()  # an earlier stack whose agents did not start has left its connection
         return await self._stack.enter_async_context(open_placer(context))
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Remove the agents, such as before a stack that needs none: they would use processors beside it."""
         self._kept = None
         await self._stack.aclose()
 

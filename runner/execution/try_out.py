@@ -27,6 +27,7 @@ from runner.execution.job import Job, Watcher
 from runner.execution.pipeline import open_stack, run_facts
 from runner.execution.preflight import new_lines
 from runner.execution.preflight_failure import PATIENCE_S
+from runner.execution.run_agents import RunAgents
 from runner.execution.run_inputs import inputs_of
 from runner.execution.signals import receive_signals, until_signal
 from runner.execution.try_result import TriedRequest, tried_request
@@ -181,10 +182,14 @@ class _Tries:
     async def run(self, attempts: Sequence[Attempt]) -> None:
         """Try all; a fault becomes part of the state."""
         with noting_faults(self.state, self.inputs):
-            async with open_watchdog(self.state.run.run_id) as guard, try_processes() as workers:
+            async with (
+                open_watchdog(self.state.run.run_id) as guard,
+                try_processes() as workers,
+                RunAgents() as agents,
+            ):
                 folder, scratch = RunFolder(self.scratch / _LOGS), self.scratch
                 context = RunContext(
-                    self.job, self.state, folder, self.watcher, guard, scratch, workers, self.inputs
+                    self.job, self.state, folder, self.watcher, guard, scratch, workers, agents, self.inputs
                 )
                 for _, block in groupby(attempts, key=lambda attempt: attempt.configuration.name):
                     await self._on_one_stack(list(block), context)
