@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from runner.archive.files import content
 from runner.archive.pack import pack
@@ -10,6 +13,9 @@ from runner.core.errors import StoredRunError
 from runner.store.results_file import read_results
 from runner.store.run_file import RUN
 from runner.store.run_folder import RunFolder
+
+_RUN_ID: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
+"""As `runner.execution.pipeline` makes it."""
 
 
 def archive_folder(run: Path, out: Path | None = None) -> Path:
@@ -31,3 +37,17 @@ def archive_folder(run: Path, out: Path | None = None) -> Path:
     results = read_results(run)
     target = out or run / f"{results.experiment.name}-{results.run.id}.zip"
     return RunFolder(target.parent).write(target.name, pack(content(run)))
+
+
+def remove_older_archives(archive: Path) -> None:
+    """Remove the archives of before a run was resumed, so that its folder has one, of the whole run.
+
+    Args:
+        archive: Of the whole run, in its folder.
+    """
+    name = re.sub(f"{_RUN_ID}[.]zip", "", archive.name)
+    own = re.compile(f"{re.escape(name)}{_RUN_ID}[.]zip")
+    for other in archive.parent.iterdir():
+        if other != archive and own.fullmatch(other.name) and other.is_file() and not other.is_symlink():
+            with suppress(OSError):
+                other.unlink()

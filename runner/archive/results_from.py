@@ -58,7 +58,7 @@ def _from_journal(run: Path, error: StoredRunError) -> tuple[Results, tuple[str,
     except LoadproofError:
         raise error from None  # it explains what the folder of a run contains
     why = error.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
-    return results, (f"{why}: the report shows what the journal contains", *error.details)
+    return results, (f"{why}; the report shows what the journal contains", *error.details)
 
 
 def is_archive(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from runner.archive.create import archive_folder
+from runner.archive.create import archive_folder, remove_older_archives
 from runner.archive.provenance import Provenance
 from runner.core.errors import InternalError, OutputError, StoredRunError
 from runner.core.facts import RunFacts
@@ -34,6 +34,8 @@ def conclude(job: Job, state: RunState, folder: RunFolder) -> Outcome:
         folder.write(RUN, run_file(job, run))
         Provenance(folder).end()
         archive = archive_folder(folder.path) if stored and state.trials else None
+        if archive and job.earlier:
+            remove_older_archives(archive)
     except OutputError as error:
         stored, folder = _rescue(results, state, error) or (None, folder)
     return Outcome(stored or results, folder.path, archive, state.signal, state.error)

@@ -130,9 +130,13 @@ def test_the_stage_that_a_signal_interrupted_is_run_again(cli):
     process.send_signal(signal.SIGINT)
     process.communicate()
 
+    (older,) = (cli.folder / "run").glob("*.zip")
+    (mine := cli.folder / "run" / "mine.zip").write_bytes(older.read_bytes())
     done = cli("execute", "--resume", "run")
 
     assert done.returncode == 0, done.stderr
+    (newer,) = set((cli.folder / "run").glob("*.zip")) - {mine}
+    assert newer != older
     stages = results_of(cli.folder / "run")["configurations"][0]["stages"]
     assert [stage["requests"]["succeeded"] for stage in stages] == [20, 30, 40]
 
