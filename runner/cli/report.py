@@ -129,6 +129,8 @@ def report(run: Path, form: str, reanalyze: bool, write: bool, out: Path | None)
     If results.json is missing because the run was killed, is of before the run was resumed, or is damaged,
     the report shows what the journal contains.
     """
+    if write and out is not None:
+        raise click.UsageError("--write writes into RUN, and --out elsewhere: give one of them")
     results = _reanalyzed(run) if reanalyze else _stored(run)
     if write:
         return _write_all(run, results)

@@ -30,8 +30,7 @@ def conclude(job: Job, state: RunState, folder: RunFolder) -> Outcome:
     results = state.analyze(job, run)
     archive: Path | None = None
     try:
-        stored = _write(folder, results, state)
-        folder.write(RUN, run_file(job, run))
+        stored = _write(folder, results, state, run_file(job, run))
         Provenance(folder).end()
         archive = archive_folder(folder.path) if stored and state.trials else None
         if archive and job.earlier:
@@ -67,8 +66,12 @@ def _ended(state: RunState) -> RunFacts:
     )
 
 
-def _write(folder: RunFolder, results: Results, state: RunState) -> Results | None:
-    """Write results.json and what is rendered from it.
+def _write(
+    folder: RunFolder, results: Results, state: RunState, ended: bytes | None = None
+) -> Results | None:
+    """Write results.json, that the run has ended, and what is rendered from the results.
+
+    A disk that is too small for the report has room for the first two.
 
     Returns:
         The results as they were written; None where they cannot be read back. That is noted in the state.
@@ -78,6 +81,8 @@ def _write(folder: RunFolder, results: Results, state: RunState) -> Results | No
     """
     content = encode_results(results)
     file = folder.write(RESULTS, content)
+    if ended is not None:
+        folder.write(RUN, ended)
     try:
         stored = parse_results(content, file)
     except StoredRunError as error:

@@ -21,6 +21,7 @@ from runner.store.run_names import RESULTS, RUN
 class _Run(Struct, frozen=True):
     status: str
     finished_at: str | None
+    resumed_at: tuple[str, ...] = ()
 
 
 class _RunFile(Struct, frozen=True):
@@ -32,12 +33,16 @@ def is_unfinished(folder: Path) -> bool:
 
     The answer is no where `RUN` is missing or damaged: what is said of results then depends on them alone.
     """
+    run = _run(folder)
+    return run is not None and (run.finished_at is None or run.status == "unfinished")
+
+
+def _run(folder: Path) -> _Run | None:
     try:
         content = read_bounded(folder / RUN, MAX_RUN_FILE, "a run file")
-        run = msgspec.json.decode(content, type=_RunFile).run
+        return msgspec.json.decode(content, type=_RunFile).run
     except (NotReadable, ValueError, RecursionError):
-        return False
-    return run.finished_at is None or run.status == "unfinished"
+        return None
 
 
 def has_results(folder: Path) -> bool:
@@ -51,9 +56,12 @@ def unfinished(folder: Path) -> StoredRunError:
 
     beginning = read_beginning(folder)
     goes_on = beginning is not None and is_in_progress(beginning, folder)
-    is_older = (folder / RESULTS).exists()
-    state = "is in progress" if goes_on else "was resumed and never ended" if is_older else "never ended"
-    lacks = f"its {RESULTS} is of before it was resumed" if is_older else f"there is no {RESULTS}"
+    run = _run(folder)
+    is_resumed = run is not None and bool(run.resumed_at)
+    state = "is in progress" if goes_on else "was resumed and never ended" if is_resumed else "never ended"
+    lacks = f"there is no {RESULTS}"
+    if (folder / RESULTS).exists():
+        lacks = f"its {RESULTS} is of before {'it was resumed' if is_resumed else 'its end'}"
     path = harmless(shlex.quote(str(folder)))
     todo = "wait until it ends" if goes_on else f"`runner execute --resume {path}` continues it"
     return StoredRunError(

@@ -69,6 +69,7 @@ def test_a_killed_run_is_unfinished_in_every_command(cli, folder):
 
     # as after a run that was aborted, resumed, and then killed
     (folder / "results.json").write_text(report.stdout.replace("its runner was killed", "an older end"))
+    as_resumed(folder)
     newer = cli.in_process("report", folder)
     assert "was resumed and never ended: its results.json is of before it was resumed" in newer.stderr
     assert "its runner was killed" in newer.stdout
@@ -88,6 +89,7 @@ def test_a_killed_run_is_unfinished_in_every_command(cli, folder):
 def test_no_command_takes_the_results_of_before_a_run_was_resumed_for_its_own(cli, folder, words):
     older = cli.in_process("report", folder, "--format", "json").stdout
     (folder / "results.json").write_text(older)
+    as_resumed(folder)
 
     done = cli.in_process(
         *(word.replace("run", str(folder)) if "run" in word[:3] else word for word in words)
@@ -100,6 +102,7 @@ def test_no_command_takes_the_results_of_before_a_run_was_resumed_for_its_own(cl
 
 
 def test_a_list_of_runs_leaves_out_those_that_never_ended_and_says_so(cli, folder):
+    as_resumed(folder)
     for at, name in enumerate(("a", "b", "killed")):
         copy = shutil.copytree(folder, cli.folder / "runs" / name)
         results = json.loads(cli.in_process("report", folder, "--format", "json").stdout)
@@ -115,6 +118,13 @@ def test_a_list_of_runs_leaves_out_those_that_never_ended_and_says_so(cli, folde
     assert done.returncode == 0, done.stderr
     assert "2 runs" in done.stdout
     assert f"ignored: the run in {cli.folder / 'runs' / 'killed'} was resumed and never ended" in done.stderr
+
+
+def as_resumed(folder):
+    """Note in a run's folder that it was resumed."""
+    run_file = json.loads((folder / "run.json").read_text())
+    run_file["run"]["resumed_at"] = ["2026-01-01T00:00:00+00:00"]
+    (folder / "run.json").write_text(json.dumps(run_file))
 
 
 def interrupted_row(cli):
