@@ -235,8 +235,13 @@ def test_a_replica_that_ends_before_it_is_ready_is_shown_with_its_node_and_outpu
     unready = topology(path="host", app=on_second, proxy={"kind": "nginx", "nodes": ["node.role==manager"]})
     before = len(agents.lines)
 
+    def say(line):
+        agents.lines.append(line)
+        if line.startswith("starting agents"):  # the nodes are chosen: until the end it is back
+            nodes.network.plug(last, connected=True)
+
     async def check():
-        async with agents.opened(unready, context):
+        async with agents.opened(unready, replace(context, say=say)):
             pass  # never reached
 
     with pytest.raises(StackFailed) as failed:

@@ -29,6 +29,8 @@ from runner.stack.swarm.stack import SwarmStack
 
 _TAKE_DOWN_S: Final[Seconds] = 20.0
 _LOGS_S: Final[Seconds] = 5.0
+_LOGS_OF_LOST_S: Final[Seconds] = 1.0
+"""For those on a node whose agent is lost: most likely nothing of it can be read."""
 
 
 @asynccontextmanager
@@ -109,5 +111,7 @@ async def _leave(starter: Starter) -> None:
 
 
 async def _keep_log(starter: Starter, one: PartTask) -> None:
-    lines = await starter.monitor.last_lines(one, KEPT_LINES)
+    lines: tuple[str, ...] = ()
+    with trio.move_on_after(_LOGS_OF_LOST_S if one.node.name in starter.cluster.lost else _LOGS_S):
+        lines = await starter.monitor.last_lines(one, KEPT_LINES)
     starter.context.keep_log(one.name, "".join(f"{line}\n" for line in lines).encode())
