@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
@@ -64,12 +64,18 @@ def memory_over_time(results: Results) -> Chart | None:
     """Return the memory of each part second by second; None where no results have it."""
     measured = [one for one in measured_stages(results) if one.stage.timeseries]
     bands = bands_of(measured)
+    configurations = {id(one.stage): one.configuration for one in measured}
+    series: dict[_Part, list[float]] = {}
     rows = [row for band in bands for row in _seconds(band)]
     if not rows:
         return None
+    for band in bands:
+        for row in _seconds(band):
+            part = _Part(str(row["series"]), configurations[id(band.stage)])
+            series.setdefault(part, []).append(float(row["mib"] or 0))
     colours = role_colours(str(row["series"]) for row in rows)
     spec = time_panel(bands, rows, chart.quantitative("mib", "Memory (MiB)"), colours, _HEIGHT)
-    return Chart("memory-over-time", _growth(rows), "Resident memory by part, each second", spec)
+    return Chart("memory-over-time", _growth(series), "Resident memory by part, each second", spec)
 
 
 def _seconds(band: Band) -> Iterator[Row]:
@@ -82,18 +88,24 @@ def _seconds(band: Band) -> Iterator[Row]:
                 yield {**at, "series": series, "mib": mib}
 
 
-def _growth(rows: Sequence[Row]) -> str:
+class _Part(NamedTuple):
+    """A part of one configuration, whose memory says nothing about that of another one's."""
+
+    name: str
+    configuration: str
+
+
+def _growth(series: Mapping[_Part, Sequence[float]]) -> str:
     """Name the part whose memory grew most over the run, or the one that used most where none grew."""
-    series: dict[str, list[float]] = {}
-    for row in rows:
-        series.setdefault(str(row["series"]), []).append(float(row["mib"] or 0))
-    grown = {name: mib[-1] - mib[0] for name, mib in series.items()}
-    name = max(grown, key=lambda one: grown[one])
-    first, last = series[name][0], series[name][-1]
+    grown = {part: mib[-1] - mib[0] for part, mib in series.items()}
+    part = max(grown, key=lambda one: grown[one])
+    first, last = series[part][0], series[part][-1]
+    several = len({one.configuration for one in series}) > 1
     if last - first >= _GROWN * first and last - first >= 1:
         figures = f"{number_format.micros(first)} to {number_format.micros(last)} MiB"
-        return f"Memory over the run: {name} grew most, from {figures}"
+        where = f" in {part.configuration}" if several else ""
+        return f"Memory over the run: {part.name} grew most, from {figures}{where}"
     most = max(series, key=lambda one: max(series[one]))
     used = number_format.micros(max(series[most]))
     grew = f"no part grew by more than {number_format.share(_GROWN)}"
-    return f"Memory over the run: {grew}; {most} used most, {used} MiB"
+    return f"Memory over the run: {grew}; {most.name} used most, {used} MiB"

@@ -23,6 +23,10 @@ _TIME: Final = "Seconds of load, with shortened pauses"
 _TIME_AND_CLOCK: Final = "Seconds of load, and time (UTC)"
 """Short, as a telephone gives a chart only as much room as its axis title leaves."""
 _TICKS: Final = {"tickMinStep": 1}
+_ALONE: Final = 3
+"""Names of a stage that is the only one of its configuration: with it, the configuration, and its own."""
+_LEAST_LETTERS: Final = 10
+"""Of a name that is shortened."""
 _CHARACTER_WIDTH: Final = 6.0
 """Pixels, of the names above the stages."""
 
@@ -186,12 +190,27 @@ def _names(bands: Sequence[Band]) -> Spec:
 
 
 def _fitting_names(bands: Sequence[Band]) -> Iterator[Row]:
-    end = bands[-1].ends
-    for band in bands:
-        width = (band.ends - band.begins) / end * chart.WIDTH
-        fitting = (name for name in band.names if len(name) * _CHARACTER_WIDTH <= width)
-        if name := next(fitting, ""):
+    """Yield the names of all stages in the same form, the best one that fits them all.
+
+    Configurations with a stage each keep their names, shortened; of others, stages without room have none.
+    """
+    letters_in_all = chart.WIDTH / _CHARACTER_WIDTH
+    room = [int((band.ends - band.begins) / bands[-1].ends * letters_in_all) for band in bands]
+    forms = list(zip(*(band.names for band in bands), strict=False))
+    chosen = next((form for form in forms if all(map(_fits, form, room))), forms[-1])
+    if len(forms) == _ALONE and chosen is forms[-1] and min(room) >= _LEAST_LETTERS:
+        chosen = tuple(_shortened(name, letters) for name, letters in zip(forms[1], room, strict=True))
+    for band, name, letters in zip(bands, chosen, room, strict=True):
+        if _fits(name, letters):
             yield {"middle": (band.begins + band.ends) / 2, "name": name}
+
+
+def _fits(name: str, letters: int) -> bool:
+    return len(name) <= letters
+
+
+def _shortened(name: str, letters: int) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
 
 
 def _drawn(panel: _Panel, bands: Sequence[Band], *, last: bool, dotted: bool) -> Spec:

@@ -96,6 +96,7 @@ def _findings(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
         "several": several,
         "groups": verdict_groups(rows, several=several),
         "ruled_out": limits_ruled_out(rows, several=several),
+        "limits": {row.stage.verdict.code for row in rows},
         "figure_of": number_format.figure,
     }
 

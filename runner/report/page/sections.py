@@ -22,7 +22,7 @@ from runner.report.traffic_table import traffic_table
 
 _Table: TypeAlias = Callable[[Sequence[Stage]], Markdown]
 _SECTIONS: Final = {
-    "stages": ("throughput", "latency", "ramps", "capacity", "configurations", "distribution", "over-time"),
+    "stages": ("configurations", "throughput", "latency", "ramps", "capacity", "distribution", "over-time"),
     "scenarios": ("scenarios",),
     "requests": ("requests",),
     "services": ("cpu", "memory", "memory-over-time"),

@@ -274,3 +274,17 @@ def test_configurations_have_the_same_rows_in_both_panels_although_some_have_no_
     assert rows["encoding"]["y"]["scale"]["domain"] == latency["encoding"]["y"]["scale"]["domain"]
     assert len(rows["encoding"]["y"]["scale"]["domain"]) == len(results.configurations)
     assert chart.subtitle.endswith("without a dot: no finite p95")
+
+
+def test_stages_over_time_are_all_named_in_the_same_form():
+    one = stored("docker-4k").configurations[0]
+    named_so = ("The first", "Another with a name that is far too long for its band", "The third", "A fourth")
+    several = replace(
+        stored("docker-4k"), configurations=tuple(replace(one, title=title) for title in named_so)
+    )
+    names = [row["name"] for row in over_time(several).spec["vconcat"][0]["data"]["values"]]
+
+    assert [name.rstrip("…") for name in names] == [
+        title[: len(name.rstrip("…"))] for title, name in zip(named_so, names, strict=True)
+    ]
+    assert names[1].endswith("…")

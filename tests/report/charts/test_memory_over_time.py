@@ -57,5 +57,13 @@ def test_a_part_that_did_not_grow_is_said_to_be_steady():
     assert chart.title == "Memory over the run: no part grew by more than 10 %; app used most, 21 MiB"
 
 
+def test_another_configuration_with_more_memory_is_no_growth():
+    first = with_memory(stored("single-process"), 0, (20.0, 21.0))
+    (other,) = with_memory(stored("single-process"), 0, (90.0, 91.0)).configurations
+    both = replace(first, configurations=(*first.configurations, replace(other, title="Other")))
+
+    assert memory_over_time(both).title.startswith("Memory over the run: no part grew by more than 10 %; ")
+
+
 def test_results_without_memory_by_second_have_no_chart_of_it():
     assert memory_over_time(stored("single-process")) is None

@@ -311,3 +311,14 @@ def test_the_configuration_of_a_request_is_named_where_there_are_several():
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_without_a_mix_has_no_table_of_requests(name):
     assert 'id="requests"' not in render_page(stored(name))
+
+
+def test_a_limit_that_was_found_is_not_listed_as_ruled_out_without_a_word():
+    results = stored("hop-ladder")
+    found = {stage.verdict.code.value for one in results.configurations for stage in one.stages}
+    (summary,) = re.findall("<summary>Ruled out: (.*?)</summary>", render_page(results))
+    everywhere, _, at_some = summary.partition("; at some stages only: ")
+
+    assert not found & set(everywhere.split(", "))
+    assert set(at_some.split(", ")) <= found
+    assert "forwarder-limited" in at_some
