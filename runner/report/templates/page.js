@@ -25,14 +25,14 @@
   });
 
   // Long names of rows take several lines, and every panel has them.
-  const wrapped = (name) => String(name).split(" ").reduce((lines, word) => {
+  const wrapped = (name, letters) => String(name).split(" ").reduce((lines, word) => {
     const last = lines[lines.length - 1];
-    return last.length + word.length < NAME ? [...lines.slice(0, -1), `${last} ${word}`.trim()] : [...lines, word];
+    return last.length + word.length < letters ? [...lines.slice(0, -1), `${last} ${word}`.trim()] : [...lines, word];
   }, [""]).filter(Boolean);
   const named = (panels) => {
     const { y } = panels[0].encoding || {};
     if (!y || !y.scale || !Array.isArray(y.scale.domain)) return panels;
-    const lines = Object.fromEntries(y.scale.domain.map((name) => [name, wrapped(name)]));
+    const lines = Object.fromEntries(y.scale.domain.map((name) => [name, wrapped(name, NAME)]));
     const step = 12 + 11 * Math.max(...Object.values(lines).map((one) => one.length));
     const axis = { ...y.axis, labelExpr: `${JSON.stringify(lines)}[datum.label]`, labelFontSize: 10, labelLineHeight: 11 };
     return panels.map((panel) => ({ ...panel, height: { step }, encoding: { ...panel.encoding, y: { ...y, axis } } }));
@@ -60,10 +60,21 @@
     return spec;
   };
 
+  // The names of panels beside each other are no wider than the panels.
+  const headed = (spec, width) => {
+    if (!spec.facet || !Array.isArray(spec.facet.sort)) return spec;
+    const all = spec.facet.sort.map((name) => [name, wrapped(name, Math.floor(width / LETTER))]);
+    const most = Math.max(...all.map(([, one]) => one.length)); // as many for each, or the panels of a row would not be level
+    const lines = Object.fromEntries(all.map(([name, one]) => [name, [...Array(most - one.length).fill(" "), ...one]]));
+    const header = { ...spec.facet.header, labelExpr: `${JSON.stringify(lines)}[datum.label]`, labelLineHeight: 13 };
+    return { ...spec, facet: { ...spec.facet, header } };
+  };
+
   const fitted = (spec, room) => {
     const arranged = room < NARROW ? stacked(spec, room) : JSON.parse(JSON.stringify(spec));
     const panels = panelsInRow(arranged);
-    return { spec: widen(legends(arranged, room), Math.max(80, Math.floor(room / panels - BESIDE))), panels };
+    const width = Math.max(80, Math.floor(room / panels - BESIDE));
+    return { spec: widen(legends(headed(arranged, width), room), width), panels };
   };
 
   // What axes and legends take is known once a chart is drawn: the rest of the room goes to its panels.
