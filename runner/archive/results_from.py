@@ -9,7 +9,7 @@ from typing import Final
 from runner.core.errors import ArchiveDamaged, LoadproofError, StoredRunError
 from runner.core.results import Results
 from runner.store.results_file import parse_results, read_results
-from runner.store.run_names import RESULTS
+from runner.store.run_names import JOURNAL, RESULTS
 
 _ZIP: Final = b"PK\x03\x04"
 
@@ -55,8 +55,11 @@ def _from_journal(run: Path, error: StoredRunError) -> tuple[Results, tuple[str,
 
     try:
         results = reanalyze_folder(run)
-    except LoadproofError:
-        raise error from None  # it explains what the folder of a run contains
+    except LoadproofError as also:
+        if not (run / JOURNAL).exists():
+            raise error from None  # it explains what the folder of a run contains
+        details = (*error.details, also.message, *also.details)
+        raise StoredRunError(error.message, hint=also.hint, details=details) from None
     why = error.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
     return results, (f"{why}; the report shows what the journal contains", *error.details)
 

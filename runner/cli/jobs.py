@@ -89,7 +89,7 @@ def resumed_job(folder: Path) -> Job:
     """Return the job that completes an interrupted run.
 
     Raises:
-        UsageError: The run was started on another machine.
+        UsageError: The run was started on another machine, or with another specification.
         StoredRunError: There is no run in the folder.
     """
     from runner.observe.environment import environment
@@ -102,8 +102,14 @@ def resumed_job(folder: Path) -> Job:
             hint="A report cannot mix results from two machines. Start a new run instead of resuming.",
         )
     base_dir = (folder / run_file.base_dir).resolve()
+    spec = read_spec_file(folder / SPEC, run_file.run.overrides, base_dir=base_dir)
+    if run_file.spec_sha256 and run_file.spec_sha256 != spec.sha256:
+        raise UsageError(
+            f"{folder / SPEC} was changed after the run was started",
+            hint="A report cannot mix results of two specifications. Undo the change, or start a new run.",
+        )
     return _job(
-        read_spec_file(folder / SPEC, run_file.run.overrides, base_dir=base_dir),
+        spec,
         _selection(run_file),
         Switches(run_file.authorized, run_file.calibrate, run_file.preflight),
         base_dir=base_dir,

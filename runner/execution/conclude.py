@@ -51,6 +51,7 @@ def run_file(job: Job, run: RunFacts) -> bytes:
         calibrate=job.calibrate,
         preflight=job.preflight,
         commands_in=relative(job.commands_in, job.out) if job.commands_in else UNSET,
+        spec_sha256=job.spec_sha256,
     ).to_json()
 
 

@@ -165,7 +165,7 @@ def _parse(content: bytes, file: Path) -> Any:
     except ValueError as error:
         raise StoredRunError(
             f"{file} cannot be read: {_fault(content) or str(error).partition(' - at ')[0]}",
-            hint="the file was truncated or edited",
+            hint="the file was truncated or edited" if file.name == _FILE else "give the folder of a run",
         ) from None
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from runner.core.errors import StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
@@ -30,6 +30,10 @@ _SAME_HOST: Final = ("cpu_model", "cpu_count", "machine", "hypervisor")
 """If one of these differs, a report would mix results from two machines."""
 
 
+StoredPath: TypeAlias = Annotated[str, Meta(max_length=4096, pattern="^[^\\x00]*$")]
+"""A path that the system can have."""
+
+
 class RunFile(Struct, frozen=True):
     """How a run was started.
 
@@ -42,16 +46,19 @@ class RunFile(Struct, frozen=True):
         calibrate: Whether the generator is calibrated first.
         preflight: Whether one request of each configuration is checked first.
         commands_in: Where commands start, relative to the run's folder; absent for the current directory.
+        spec_sha256: Of the specification byte for byte, which may not change until the run is resumed; absent
+            in files of Loadproof before 0.2.0.
     """
 
     run: RunFacts
-    base_dir: str
+    base_dir: StoredPath
     configurations: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     authorized: bool = False
     calibrate: bool = True
     preflight: bool = True
-    commands_in: str | UnsetType = UNSET
+    commands_in: StoredPath | UnsetType = UNSET
+    spec_sha256: str | UnsetType = UNSET
 
     def to_json(self) -> bytes:
         """Return the file's content."""

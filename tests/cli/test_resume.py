@@ -127,6 +127,37 @@ def as_resumed(folder):
     (folder / "run.json").write_text(json.dumps(run_file))
 
 
+def test_a_changed_specification_is_not_resumed(cli, folder):
+    spec = folder / "spec.yaml"
+    spec.write_text(spec.read_text() + "\n# another one")
+
+    done = cli.in_process("execute", "--resume", folder)
+
+    assert done.returncode == 2
+    assert f"{spec} was changed after the run was started" in done.stderr
+
+
+def test_a_path_that_no_system_has_is_a_damaged_run(cli, folder):
+    run_file = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(run_file | {"base_dir": "a\0b"}))
+
+    done = cli.in_process("execute", "--resume", folder)
+
+    assert done.returncode == 2
+    assert "run.json cannot be read" in done.stderr
+
+
+def test_a_report_of_an_interrupted_run_says_what_is_wrong_with_its_journal(cli, folder):
+    journal = folder / "journal.ndjson"
+    journal.write_text("{}\n" + journal.read_text())
+
+    done = cli.in_process("report", folder)
+
+    assert done.returncode == 2
+    assert "never ended: there is no results.json" in done.stderr
+    assert f"{journal}, line 1:" in done.stderr
+
+
 def interrupted_row(cli):
     (row,) = json.loads(cli.in_process("runs", cli.folder, "--format", "json").stdout)
     assert row["state"] == "interrupted"
