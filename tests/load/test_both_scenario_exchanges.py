@@ -4,11 +4,14 @@ import contextlib
 import os
 import threading
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from runner.load import scenario_loop
 from runner.load.checks import CheckOrder
 from runner.load.merge import sum_of
 from runner.load.scenario_exchange import ScenarioExchange
@@ -17,7 +20,7 @@ from runner.load.scenario_order import ExtractOrder, PauseStep, RepeatStep, Scen
 from runner.load.scenario_part import request_steps
 from runner.load.timeline import Timeline
 from tests.load.orders import order
-from tests.load.scenario_stage import MS, Steps
+from tests.load.scenario_stage import MS, Steps, offered
 from tests.load.test_both_exchanges import BEHAVIOURS, until
 from tests.servers.scripted import scripted
 
@@ -137,3 +140,45 @@ def test_users_with_usual_responses_succeed_with_their_cookies(compiled, behavio
     last = max(key[0] for key in counted if isinstance(key, tuple))
     assert counted[last, "succeeded"] == 3
     assert counted["opened"] == 1
+
+
+def by_path(client, got) -> None:
+    """Behave as the path of the request says."""
+    name = got.split(b" ", 2)[1].decode().removeprefix("/").replace("%20", " ")
+    if name == "head":
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nSet-Cookie: seen=1; Path=/\r\n\r\n")
+    else:
+        BEHAVIOURS[name](client)
+
+
+def offer_at_once(kind, monkeypatch):
+    """Let two users for each behaviour go through their scenarios at the same time."""
+    monkeypatch.setattr(scenario_loop, "scenario_exchange", lambda: kind)
+    steps, received = Steps(), Counter()
+
+    def note(client, got) -> None:
+        received[got] += 1
+        by_path(client, got)
+
+    def user(behaviour):
+        path = "/" + behaviour.replace(" ", "%20")
+        token = ExtractOrder("token", json="$.token", optional=True, default=("none",))
+        sent = [steps.send("/cookie", token), steps.send(path), steps.send("/head", method="HEAD")]
+        steps.requests[-1] = replace(steps.requests[-1], head=True)
+        body = {"method": "PUT", "body": "b" * 3000, "headers": "X-T: ${token:header}\r\n"}
+        return WorkerScenario(behaviour, 1.0, (*sent, PauseStep(1, 0, 2 * MS), steps.send(path, **body)))
+
+    scenarios = [user(behaviour) for behaviour in ANSWERS]
+    with scripted(note) as port:
+        outcome = offered(port, scenarios, steps, rate=20.0 * len(ANSWERS), max_in_flight=200, timeout=30.0)
+    samples = sorted((one.failure, one.status, one.failed_checks) for one in outcome.samples)
+    return outcome.users, outcome.parts, received, samples
+
+
+def test_users_under_way_at_the_same_time_do_not_get_in_each_others_way(compiled, monkeypatch):
+    expected = offer_at_once(ScenarioExchange, monkeypatch)
+    assert offer_at_once(compiled, monkeypatch) == expected
+    users, _, received, _ = expected
+    assert {one["sent"] for one in users.values()} == {2}
+    assert users["whole"]["succeeded"] == users["token"]["succeeded"] == 2
+    assert any(got.startswith(b"PUT") and b"Cookie: sid=1; seen=1" in got for got in received)
