@@ -126,14 +126,21 @@ def _unfinished(seconds: Sequence[LoadSecond], unknown: int) -> _Seconds:
 def _with_unsent(
     seconds: Sequence[LoadSecond], dead: Sequence[Account], shares: dict[str, float]
 ) -> _Seconds:
-    """Count users as dropped, in the last second, who would have come due in workers that were dead."""
+    """Count users as dropped, in the last second, who would have come due in workers that were dead.
+
+    With them, each scenario has its share of all users. A worker's own users need not have these shares.
+    """
     unsent = sum(max(0, account.planned - account.users_scheduled) for account in dead)
     *earlier, last = seconds or [LoadSecond(0)]
     scenarios = dict(last.scenarios)
+    due = {name: sum(one.scheduled for one in of_scenario(seconds, name)) for name in shares}
+    total = sum(due.values()) + unsent
+    missing = {name: max(0.0, total * share - due[name]) for name, share in shares.items()}
+    part = unsent / (sum(missing.values()) or 1)
     before = 0.0
-    for name, share in shares.items():
-        count = round(unsent * (before + share)) - round(unsent * before)
-        before += share
+    for name in shares:
+        count = round(before + part * missing[name]) - round(before)
+        before += part * missing[name]
         users = scenarios.get(name, LoadSecond(last.index))
         scenarios[name] = replace(users, scheduled=users.scheduled + count, dropped=users.dropped + count)
     return [*earlier, replace(last, scenarios=scenarios)]

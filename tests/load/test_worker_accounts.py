@@ -1,5 +1,7 @@
 """Whatever happens to the workers, every planned request is in exactly one count."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from runner.core.load_facts import DropCauses, LoadSecond
 from runner.load import merge, worker_losses, worker_notes
 from runner.load.merge import Collector, merged, sum_of
 from runner.load.messages import WireHistogram, WorkerEnd, WorkerSecond, decode_progress, encode
+from runner.load.scenario_accounts import _with_unsent
 from runner.load.tally import LATENCIES, Latency, Tally
 from runner.load.worker_accounts import Account
 
@@ -296,3 +299,16 @@ def test_the_clock_is_named_and_compared_with_the_kernels():
         "longer or more, as when a SYN was sent again"
     )
     assert "differ" not in clock(handshakes=late)
+
+
+def test_users_who_would_have_come_due_in_a_dead_worker_complete_the_shares_of_the_scenarios():
+    """Every second user may be one of every second scenario: what a worker lost has other shares."""
+    known = LoadSecond(
+        0, scenarios={"buy": LoadSecond(0, scheduled=732), "look": LoadSecond(0, scheduled=500)}
+    )
+    dead = SimpleNamespace(planned=1000, users_scheduled=232)
+    users = _with_unsent([known], [dead], {"buy": 0.75, "look": 0.25})[-1].scenarios
+    assert {name: (one.scheduled, one.dropped) for name, one in users.items()} == {
+        "buy": (1500, 768),
+        "look": (500, 0),
+    }
