@@ -4,6 +4,9 @@
 The table in that file is the list: the last column contains the command.
 
 python infra/reports/refresh.py [NAME ...] [-- MORE ARGUMENTS OF runner execute]
+python infra/reports/refresh.py --recount [NAME ...]
+
+The second form runs nothing: it analyzes what was measured again, by the current rules, and renders that.
 """
 
 from __future__ import annotations
@@ -18,14 +21,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.archive.files import KEPT as RECORDED
+from runner.archive.provenance import PROVENANCE
+
 ROOT = Path(__file__).parents[2]
 REPORTS = ROOT / "reports"
 ROW = re.compile(r"^\| \[([a-z0-9-]+)\]\([^)]*\) \|.*\| `runner (execute [^`]+)` \|$", re.MULTILINE)
 WRITTEN = {0, 4, 99}
 """Exit codes of runs that wrote a report: done, invalid stage, failed threshold."""
 
-NOT_KEPT = ("report.html", "provenance")
-"""Large, and either in the archive or rendered from it: `runner report ARCHIVE --format html`."""
+KEPT = ("charts", "journal.ndjson", "report.md", "results.json", "run.json", "spec.yaml")
+"""Beside the archive, which has the others or makes them: `runner report ARCHIVE --format html`."""
 
 
 def commands(readme: str) -> dict[str, list[str]]:
@@ -53,14 +59,39 @@ def refresh(name: str, arguments: Sequence[str]) -> Refreshed:
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     if code not in WRITTEN or len(list(new.glob("*.zip"))) != 1:
         return Refreshed(False, f"{name}: exit code {code}, incomplete run; the old report was kept")
-    for extra in NOT_KEPT:
-        _remove(new / extra)
+    return _replace(place, new, f"{name}: exit code {code}")
+
+
+def recount(name: str) -> Refreshed:
+    """Analyze the run of a report again, render it, and pack its archive."""
+    place, new = REPORTS / name, REPORTS / f".{name}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    (archive,) = place.glob("*.zip")
+    _runner("archive", "extract", archive, new)
+    for path in [path for pattern in RECORDED for path in new.glob(pattern)]:
+        target = new / PROVENANCE / path.relative_to(new)  # where the folder of a run has it
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    _runner("report", new, "--recount", "--write")
+    _runner("archive", "pack", new)
+    return _replace(place, new, f"{name}: analyzed again")
+
+
+def _runner(*words: str | Path) -> None:
+    subprocess.run([Path(sys.executable).parent / "runner", *words], cwd=ROOT, check=True)
+
+
+def _replace(place: Path, new: Path, message: str) -> Refreshed:
+    """Put the new folder of a run in the place of a report, as far as it is kept."""
+    for path in list(new.iterdir()):
+        if path.name not in KEPT and path.suffix != ".zip":
+            _remove(path)
     if place.exists():
         for picture in place.glob("*.png"):  # screenshots, which no run writes
             shutil.copy2(picture, new / picture.name)
         shutil.rmtree(place)
     new.rename(place)
-    message = f"{name}: exit code {code}, {_size_kib(place):,} KiB; git add -f reports/{name}"
+    message = f"{message}, {_size_kib(place):,} KiB; git add -f reports/{place.name}"
     return Refreshed(True, message + _doubts(place / "results.json"))
 
 
@@ -85,13 +116,14 @@ def _size_kib(folder: Path) -> int:
 
 def main(words: Sequence[str]) -> int:
     """Refresh the named reports, or all; return 1 if one of them was kept."""
+    again, words = "--recount" in words, [word for word in words if word != "--recount"]
     cut = words.index("--") if "--" in words else len(words)
     names, more = words[:cut], words[cut + 1 :]
     known = commands((REPORTS / "README.md").read_text(encoding="utf-8"))
     if unknown := [name for name in names if name not in known]:
         sys.stderr.write(f"unknown report: {', '.join(unknown)}; the reports are {', '.join(known)}\n")
         return 2
-    results = [refresh(name, [*known[name], *more]) for name in names or known]
+    results = [recount(name) if again else refresh(name, [*known[name], *more]) for name in names or known]
     sys.stdout.writelines(f"{result.message}\n" for result in results)
     return int(not all(result.replaced for result in results))
 

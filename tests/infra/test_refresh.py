@@ -1,6 +1,9 @@
 """Reports are created again by the commands in their table, and a failed run replaces none."""
 
+import shutil
+
 from infra.reports import refresh
+from runner.archive.unpack import read_archive
 
 
 def test_the_table_lists_the_commands():
@@ -28,3 +31,22 @@ def test_a_run_that_fails_keeps_the_old_report(tmp_path, monkeypatch):
 
 def test_an_unknown_name_is_refused():
     assert refresh.main(["no-such-report"]) == 2
+
+
+def test_a_report_that_is_analyzed_again_keeps_what_was_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(refresh, "REPORTS", tmp_path)
+    report = shutil.copytree(refresh.ROOT / "reports" / "quickstart", tmp_path / "quickstart")
+    (report / "report.md").write_text("old")
+    (report / "page.png").write_bytes(b"picture")
+    (archive,) = report.glob("*.zip")
+    before = read_archive(archive).files
+
+    refreshed = refresh.recount("quickstart")
+
+    assert refreshed.replaced
+    after = read_archive(archive).files
+    recorded = {name for name in before if name not in {"results.json", "report.md", "README.md"}}
+    recorded = {name for name in recorded if not name.startswith(("charts/", "manifest", "ro-crate"))}
+    assert {name: after[name] for name in recorded} == {name: before[name] for name in recorded}
+    assert (report / "report.md").read_bytes() == after["report.md"].rstrip() + b"\n"
+    assert {path.name for path in report.iterdir()} == {*refresh.KEPT, archive.name, "page.png"}
