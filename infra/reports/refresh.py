@@ -72,7 +72,8 @@ def recount(name: str) -> Refreshed:
         target = new / PROVENANCE / path.relative_to(new)  # where the folder of a run has it
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    _runner("report", new, "--recount", "--write")
+    _runner("report", new, "--recount", "--format", "json", "--out", new / "results.json")
+    _runner("report", new, "--write")
     _runner("archive", "pack", new)
     return _replace(place, new, f"{name}: analyzed again")
 
