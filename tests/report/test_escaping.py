@@ -44,8 +44,9 @@ HOSTILE = [
     "--> ]]> */ \" ' onload=\"x\" {{ 7 * 7 }} {} {0} {name} %s \x1b[31m\x00\u202e",
     "- item", "+ item", "1. item", "12) item", "---", "=", "> quote", "\t\tcode", "# heading", "````", "<!--",
     "<b", "\\",
-    "=1+1", "@SUM(A1)", "+1", "-1", "\t=1", "\r=1",
 ]  # fmt: skip
+FORMULAS = ["=1+1", "@SUM(A1)", "+1", "-1", "\t=1", "\r=1"]
+"""What spreadsheets compute; nothing else gives them power that no text above has."""
 EACH = 1
 """Values that are made for each text; more find no more."""
 RUNS = ("app-server", "docker-4k", "hop-ladder", "quickstart")
@@ -176,7 +177,7 @@ def expected_of(make: Callable[[object], object], usual: object) -> object:
 @cache
 def pairs(cls: type, text: str) -> list[tuple[object, object]]:
     """Values with the text, each beside the same value with harmless text; other texts get other values."""
-    at = HOSTILE.index(text)
+    at = (HOSTILE + FORMULAS).index(text)
     seeds = range(at * EACH, (at + 1) * EACH)
     run = RUNS[at % len(RUNS)]
     runs = (run,) if cls is Results and len(text) > LONG else ()
@@ -212,11 +213,12 @@ def test_markdown_keeps_its_structure(name, text):
             assert live(hostile) <= most_live
 
 
+# Of the page, Markdown is the part in which short texts have power, and the test above renders that.
 def page_elements(results: Results) -> Elements:
     return Elements(render_page(results, bundle="var vegaEmbed;"))
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", [text for text in HOSTILE if len(text) > LONG or "<" in text])
 def test_the_page_has_no_new_element_and_no_new_address(text):
     for value, usual in pairs(Results, text):
         hostile, expected = page_elements(value), expected_of(page_elements, usual)
@@ -225,7 +227,7 @@ def test_the_page_has_no_new_element_and_no_new_address(text):
         assert hostile.addresses == expected.addresses
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE + FORMULAS)
 def test_no_cell_of_the_csv_table_is_a_formula(text):
     for value, usual in pairs(Results, text):
         rows, expected = (

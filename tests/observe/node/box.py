@@ -1,6 +1,7 @@
 """Runs an agent's observation in namespaces of its own, as in a container; needs root."""
 
 import json
+import secrets
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def observed_from_a_box(placed, window_s, interval_s=0.25, before=()):
         before: Further words before the command, such as a control-group namespace.
     """
     order = {
-        "run_id": "run-1",
+        "run_id": secrets.token_hex(8),  # other tests may have a hub of a fixed name on this machine
         "placed": placed,
         "interval_s": interval_s,
         "window_ns": round(window_s * 1e9),
