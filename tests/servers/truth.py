@@ -5,7 +5,8 @@
 It prints its port, then serves on loopback with one thread and epoll. On SIGTERM it prints a line of JSON:
 the number of requests, the CPU time burned for them, (mode `arrivals`) the kernel's receive timestamps of the
 requests in nanoseconds and (`mixture`, `freeze`) how long each really took, from the kernel's receive
-timestamp to the response, in nanoseconds.
+timestamp to the end of the call that sent the response, in nanoseconds; `took_to_send` is until it began.
+On loopback the response arrives within that call, which also wakes who waits for it.
 
 Modes:
     plain       20 bytes at once
@@ -42,6 +43,7 @@ class Server:
         self.clients: dict[int, socket.socket] = {}
         self.later: list[tuple[float, int, bool, int]] = []
         self.took: list[int] = []
+        self.took_to_send: list[int] = []
         self.answered = 0
         self.burned_s = 0.0
         self.arrivals: list[int] = []
@@ -65,6 +67,7 @@ class Server:
                     self.attend(fd, mask)
             while self.later and self.later[0][0] <= time.monotonic():
                 _, fd, closing, arrived = heapq.heappop(self.later)
+                self.took_to_send.append(time.time_ns() - arrived)
                 self.answer(fd, closing)
                 self.took.append(time.time_ns() - arrived)
 
@@ -108,6 +111,8 @@ class Server:
                 pass
             self.burned_s += time.thread_time() - before
         self.answered += 1
+        if self.mode == "freeze":
+            self.took_to_send.append(time.time_ns() - arrived)
         self.answer(fd, closing)
         if self.mode == "freeze":
             self.took.append(time.time_ns() - arrived)
@@ -143,6 +148,7 @@ def main() -> None:
         "cpu_s": time.process_time(),
         "arrivals": server.arrivals,
         "took": server.took,
+        "took_to_send": server.took_to_send,
     }
     json.dump(told, sys.stdout)
 
