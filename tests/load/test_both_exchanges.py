@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.load.merge import sum_of
-from runner.load.timeline import Timeline
 from tests.load.orders import order, request
+from tests.load.whole_timeline import WholeTimeline
 from tests.servers.scripted import scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -151,7 +151,7 @@ REQUESTS = {
 
 @contextlib.contextmanager
 def exchange_of(kind, port, requests, **changes):
-    timeline = Timeline(time.time_ns(), 0, 60.0, lambda _: None, len(REQUESTS[requests]))
+    timeline = WholeTimeline(time.time_ns(), 0, 60.0, lambda _: None, len(REQUESTS[requests]))
     stage = order(port, requests=REQUESTS[requests], duration=60.0, timeout=300.0, **changes)
     with contextlib.closing(kind(stage, timeline)) as exchange:
         yield exchange, timeline

@@ -18,10 +18,10 @@ from runner.load.scenario_exchange import ScenarioExchange
 from runner.load.scenario_loop import scenario_exchange
 from runner.load.scenario_order import ExtractOrder, PauseStep, RepeatStep, ScenarioOrder, WorkerScenario
 from runner.load.scenario_part import request_steps
-from runner.load.timeline import Timeline
 from tests.load.orders import order
 from tests.load.scenario_stage import MS, Steps, offered
 from tests.load.test_both_exchanges import BEHAVIOURS, until
+from tests.load.whole_timeline import WholeTimeline
 from tests.servers.scripted import scripted
 
 ANSWERS = sorted(set(BEHAVIOURS) - {"closed behind a response"})
@@ -72,7 +72,7 @@ def offer(kind, behaviours, users, **changes):
     with scripted(server) as port:
         described = ScenarioOrder((scenario,), "http", "127.0.0.1", port)
         stage = order(port, requests=tuple(steps.requests), scenarios=described, duration=60.0, **changes)
-        timeline = Timeline(time.time_ns(), 0, 60.0, lambda _: None, len(steps.requests), 1)
+        timeline = WholeTimeline(time.time_ns(), 0, 60.0, lambda _: None, len(steps.requests), 1)
         with contextlib.closing(kind(stage, timeline)) as exchange:
             for _ in range(users):
                 exchange.send_due(time.time_ns(), 1, True)

@@ -11,10 +11,10 @@ from collections import Counter
 import pytest
 
 from runner.core.load_facts import ConnectionCounts
-from runner.load.timeline import Timeline
 from tests.load.conftest import EVERY_WAY
 from tests.load.orders import order
 from tests.load.orders import request as request_of
+from tests.load.whole_timeline import WholeTimeline
 from tests.servers.scripted import in_one_segment, scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -62,7 +62,7 @@ class Idle:
 
     def __enter__(self):
         port = self._server.__enter__()
-        self.timeline = Timeline(time.time_ns(), 0, 10.0, lambda _: None)
+        self.timeline = WholeTimeline(time.time_ns(), 0, 10.0, lambda _: None)
         self.exchange = self._way.make(order(port, duration=10.0, **self._changes), self.timeline)
         self.request()
         self._responded.set()
