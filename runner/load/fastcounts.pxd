@@ -69,6 +69,16 @@ cdef inline long long now(int clock = CLOCK_REALTIME) noexcept nogil:
     return nanoseconds(&instant)
 
 
+cdef inline int wait_for_events(int epoll_fd, epoll_event *ready, double patience) noexcept:
+    """Return how many of at most `MAX_AT_ONCE` events there are; waits up to `patience` seconds for one."""
+    cdef int timeout_ms = <int>(patience * 1000), events
+    if not timeout_ms:
+        return epoll_wait(epoll_fd, ready, MAX_AT_ONCE, 0)
+    with nogil:
+        events = epoll_wait(epoll_fd, ready, MAX_AT_ONCE, timeout_ms)
+    return events
+
+
 cdef struct Backlog:
     long long beginning, fastest_first, first_due, first
     long long n

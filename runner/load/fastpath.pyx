@@ -18,7 +18,7 @@ from runner.load.exchange import Exchange
 
 from runner.load.fastcounts cimport (
     CLOCK_MONOTONIC, CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, Head, ancillary,
-    count_response, epoll_event, epoll_wait, is_simple, is_usual, nanoseconds, now, receive, send_on, timespec,
+    count_response, epoll_event, is_simple, is_usual, nanoseconds, now, receive, send_on, timespec, wait_for_events,
 )
 
 cdef double MAX_PATIENCE = 0.1
@@ -186,12 +186,7 @@ class FastExchange(Exchange):
         """See `Exchange.poll`."""
         cdef State state = self._state
         cdef epoll_event ready[MAX_AT_ONCE]
-        cdef int timeout_ms = <int>(patience * 1000), events, index
-        if timeout_ms:
-            with nogil:
-                events = epoll_wait(state.epoll_fd, ready, MAX_AT_ONCE, timeout_ms)
-        else:
-            events = epoll_wait(state.epoll_fd, ready, MAX_AT_ONCE, 0)
+        cdef int events = wait_for_events(state.epoll_fd, ready, patience), index
         if events <= 0:
             return
         state.begin(self)

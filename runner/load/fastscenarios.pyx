@@ -29,7 +29,7 @@ from runner.core.load_facts import UNFINISHED
 
 from runner.load.fastcounts cimport (
     CONTROL_WORDS, EPOLLIN, IDLE, MAX_AT_ONCE, SENT, WAITING, FastConnection, FastPart, Head, ancillary,
-    epoll_event, epoll_wait, is_usual, nanoseconds, now, parse_head, receive, send_on, timespec,
+    epoll_event, is_usual, nanoseconds, now, parse_head, receive, send_on, timespec, wait_for_events,
 )
 
 cdef int AT_ONCE = _AT_ONCE
@@ -251,12 +251,7 @@ class FastScenarioExchange(ScenarioExchange):
         """See `ScenarioExchange.poll`."""
         cdef State state = self._state
         cdef epoll_event ready[MAX_AT_ONCE]
-        cdef int timeout_ms = <int>(patience * 1000), events
-        if timeout_ms:
-            with nogil:
-                events = epoll_wait(state.epoll_fd, ready, MAX_AT_ONCE, timeout_ms)
-        else:
-            events = epoll_wait(state.epoll_fd, ready, MAX_AT_ONCE, 0)
+        cdef int events = wait_for_events(state.epoll_fd, ready, patience)
         if events > 0:
             state.begin()
             read_all(self, state, ready, events)
