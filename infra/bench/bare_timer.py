@@ -12,6 +12,8 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds
 from runner.load.timers import Timer
@@ -19,12 +21,20 @@ from runner.load.timers import Timer
 _WARMUP_S = 1.0
 
 
-def bare_timer(rate: float, seconds: float) -> list[float]:
-    """Return how late a process of its own was woken for each instant of a rate, in µs, sorted."""
+@contextmanager
+def bare_timer(rate: float, seconds: float) -> Iterator[list[float]]:
+    """Let a process of its own wait for each instant of a rate, beside what is done inside the block.
+
+    Yields a list that holds how late it was woken for each instant, in µs, sorted, once the block was left.
+    """
     command = [sys.executable, "-m", "infra.bench.bare_timer", "--rate", str(rate), "--seconds", str(seconds)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    late: list[float] = json.loads(done.stdout)
-    return sorted(late)
+    late: list[float] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        yield late
+        printed, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    late.extend(sorted(json.loads(printed)))
 
 
 def _late(rate: float, seconds: float) -> list[float]:
