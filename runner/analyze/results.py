@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from runner.analyze.capacity import SearchProgress, capacity, probe_stages, replay
+from runner.analyze.capacity import capacity
 from runner.analyze.counter_experiment import concluded, counter_experiment
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.hooks import hook_summaries
@@ -16,6 +16,7 @@ from runner.analyze.hypothesis import hypothesis
 from runner.analyze.medians import of_medians
 from runner.analyze.repeats import repeats
 from runner.analyze.scaling import scaling
+from runner.analyze.search_progress import SearchProgress, probe_stages, replay
 from runner.analyze.stage import stage_of
 from runner.analyze.unproven import unproven
 from runner.core.codes import Limit

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from runner.analyze.capacity import replay
+from runner.analyze.search_progress import replay
 from runner.analyze.stage import stage_of
 from runner.archive.tree_difference import Difference
 from runner.core.facts import RunFacts, TrialFacts

@@ -12,7 +12,7 @@ from runner.cli import exit_codes, try_text
 from runner.cli.output import answer, say
 
 if TYPE_CHECKING:
-    from runner.analyze.capacity import SearchProgress
+    from runner.analyze.search_progress import SearchProgress
     from runner.core.facts import RunFacts, TrialFacts
     from runner.core.live import RunStatus
     from runner.core.load_facts import LoadSecond

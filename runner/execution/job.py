@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from runner.analyze.capacity import SearchProgress
+from runner.analyze.search_progress import SearchProgress
 from runner.core.errors import LoadproofError
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.live import RunStatus

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from runner.analyze.capacity import SearchProgress
+from runner.analyze.search_progress import SearchProgress
 from runner.core.errors import LoadproofError
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.live import (

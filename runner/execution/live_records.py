@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from runner.analyze.capacity import SearchProgress
+from runner.analyze.search_progress import SearchProgress
 from runner.core.histogram import Histogram, merge
 from runner.core.live import (
     LoadModel,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from runner.analyze.capacity import insufficient_share
 from runner.analyze.masked_probe import doubts_of, mask
+from runner.analyze.probe import insufficient_share
 from runner.analyze.results import search_sentence, upcoming
 from runner.core.codes import Confidence, DoubtCode, Limit, Mask, Validity
 from runner.core.facts import Event, TrialFacts
