@@ -71,6 +71,8 @@ _GONE: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _AWAITING: Final = (SENT, WAITING)
 _CLOSES: Final = ("reset", "closed_early")
 _UNKNOWN: Final = "connect_refused"
+_TIMED_OUT: Final = b" 408 "
+_UNASKED: Final = "a response that had arrived before its request was sent"
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -91,6 +93,8 @@ class Exchange:
         freed_ns: When the request ended that ended last; of those read together, the first one.
         opened: Connections opened.
         closed_by_server: Keep-alive connections that the server closed, or announced to close.
+        unasked: Connections closed because of bytes that no request had asked for: behind a response, or
+            before the next request was sent.
         resent: Requests whose keep-alive connection was closed before they arrived, sent again on a new one.
         stale: The same of requests that must not be repeated; these have failed.
         faults: Why responses were no HTTP, and how often.
@@ -107,7 +111,7 @@ class Exchange:
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
         self.epoll = select.epoll()
         self.in_flight = self.urgent = 0
-        self.unstamped = self.resent = self.stale = self.closed_first = 0
+        self.unstamped = self.resent = self.stale = self.closed_first = self.unasked = 0
         self.freed_ns = self.opened = self.closed_by_server = 0
         self.faults: Counter[str] = Counter()
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
@@ -436,7 +440,7 @@ class Exchange:
         seconds, nanoseconds = unpack_stamp(ancillary[0][2])
         stamp = int(seconds * NS_PER_S + nanoseconds)
         started = connection.started
-        if not timeline.begins_ns <= stamp < timeline.ends_ns or stamp - started > self._timeout_ns:
+        if not timeline.begins_ns <= stamp < timeline.ends_ns or not 0 <= stamp - started <= self._timeout_ns:
             return 0
         tally = timeline.current.parts[part.index]
         tally.completed += 1
@@ -449,8 +453,8 @@ class Exchange:
         if connection.state == CONNECTING:
             self._finish_connect(connection)
         elif connection.state not in _AWAITING:
-            # Nothing may arrive on an idle connection: it is closed or out of step.
-            self.closed_by_server += connection.state == IDLE
+            if connection.state == IDLE:
+                self._count_lost(unasked=is_unasked(_peek(connection.sock)))
             self._close(connection)
         else:
             # A server that responds before it has the whole request may not take the rest of it.
@@ -476,6 +480,9 @@ class Exchange:
         else:
             stamp = time.time_ns()
             self._count_unstamped(count)
+        if stamp < connection.started and count and _is_first(connection):
+            self._met_unasked(connection, count, mask)
+            return
         part, failure = connection.part, ""
         heads = part.heads
         if connection.response is None and heads.find(self._buffer, count):
@@ -635,11 +642,12 @@ class Exchange:
 
     def _release(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
         """Keep a connection whose response is complete, or close it."""
+        unasked = connection.response is not None and connection.response.unasked
         self._forget_response(connection)
         if self.users is not None:
             self.users.responded(connection.user)
         if mask & _GONE or not keep:
-            self.closed_by_server += not self._new
+            self._count_lost(unasked=unasked)
         if mask & _GONE or connection.unsent:
             self._close(connection)
         elif self._new or not keep:
@@ -651,6 +659,13 @@ class Exchange:
             return
         if connection.user != NO_USER:
             self._returning.append(connection.user)
+
+    def _count_lost(self, *, unasked: bool) -> None:
+        """Count a connection that cannot carry another request because of what the server did."""
+        if unasked:
+            self.unasked += 1
+        else:
+            self.closed_by_server += not self._new
 
     def _linger(self, connection: Connection, done: Nanoseconds) -> None:
         """Wait for the peer to close first, so that TIME_WAIT, which occupies the port, is on its side."""
@@ -733,6 +748,19 @@ class Exchange:
                 self._received(connection, count, ancillary, _GONE)
             if not count or connection.state not in _AWAITING:
                 return
+
+    def _met_unasked(self, connection: Connection, count: int, mask: int) -> None:
+        """Handle bytes that had arrived before the request was sent, and so cannot be its response.
+
+        A server may say why it closes an idle connection (408); whether the request met that is known then.
+        """
+        if mask & _GONE and unacknowledged(connection.sock) >= self._written(connection):
+            self._met_closed(connection, "closed_early")
+            return
+        self.unasked += 1
+        response = connection.response = self._new_response(connection.part)
+        response.opening = bytes(self._view[: min(count, OPENING_BYTES)])
+        self._misunderstood(connection, _UNASKED)
 
     def _misunderstood(self, connection: Connection, reason: str) -> None:
         """Count a response that is no HTTP, with the reason, which its sample keeps."""
@@ -824,3 +852,21 @@ class Exchange:
         for connection in list(self._connections.values()):
             if connection.started <= oldest and connection.state in {CONNECTING, *_AWAITING}:
                 self._fail(connection, "connect_timeout" if connection.state == CONNECTING else "timeout")
+
+
+def is_unasked(opening: bytes | bytearray) -> bool:
+    """Return whether bytes on an idle connection are more than the reason why the server closes it (408)."""
+    return bool(opening) and opening[8:13] != _TIMED_OUT
+
+
+def _is_first(connection: Connection) -> bool:
+    """Return whether a request still waits for a response's first byte, and the clock was not set back."""
+    return connection.reused and connection.response is None and connection.started <= time.time_ns()
+
+
+def _peek(sock: socket.SocketType) -> bytes:
+    """Return what there is to read from a socket, as far as `is_unasked` looks."""
+    try:
+        return sock.recv(13, socket.MSG_PEEK)
+    except OSError:
+        return b""

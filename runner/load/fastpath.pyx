@@ -217,7 +217,7 @@ class FastExchange(Exchange):
             if stamped != NULL and (is_usual(part, data, count) or is_simple(part, data, count, &head)):
                 stamp = nanoseconds(stamped)
                 duration = stamp - connection.started
-                if state.begins <= stamp < state.ends and duration <= state.longest:
+                if state.begins <= stamp < state.ends and 0 <= duration <= state.longest:
                     if not completed:
                         first = stamp
                     completed += 1

@@ -319,7 +319,7 @@ cdef int read_all(exchange, State state, epoll_event *ready, int events) except 
             continue
         if stamped != NULL:
             stamp = nanoseconds(stamped)
-            if state.begins <= stamp < state.ends and stamp - connection.started <= state.longest:
+            if state.begins <= stamp < state.ends and 0 <= stamp - connection.started <= state.longest:
                 if is_usual(part, data, count) or is_read(exchange, state, connection, part, data, count, stamp):
                     if connection.state == SENT:
                         first = first or stamp

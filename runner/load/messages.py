@@ -135,6 +135,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
         unstamped: Reads for which the kernel had no receive timestamp.
         opened: Connections opened, in the warm-up as well.
         closed_by_server: Keep-alive connections that the server closed, or announced to close.
+        unasked: Connections closed because the server had sent bytes that no request had asked for.
         resent: Requests sent again because the server had closed their keep-alive connection before.
         stale: The same of requests that must not be repeated; these have failed.
         faults: Why responses in the measured window were no HTTP, and how often.
@@ -151,6 +152,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
     unstamped: Count = 0
     opened: Count = 0
     closed_by_server: Count = 0
+    unasked: Count = 0
     resent: Count = 0
     stale: Count = 0
     faults: dict[str, Count] = {}

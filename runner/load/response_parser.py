@@ -96,6 +96,7 @@ class Response:
         body: Its body with chunking undone, if it is kept; one byte more than `MAX_KEPT` of a larger one.
         length: The value of Content-Length, None without it.
         until_close: Whether the body ends with the connection.
+        unasked: Whether more bytes follow it, which no request asked for.
         first_ns: When its first byte arrived, kept here for the caller; likewise `last_ns` and the bytes
             that it begins with, `opening`.
     """
@@ -120,6 +121,7 @@ class Response:
         "length",
         "opening",
         "status",
+        "unasked",
         "until_close",
     )
 
@@ -132,7 +134,7 @@ class Response:
         self._kept = bytearray()
         self._fields = self.head = self.opening = b""
         self.body = bytearray()
-        self.complete = self.keep_alive = self.until_close = False
+        self.complete = self.keep_alive = self.until_close = self.unasked = False
         self.status = self.first_ns = self.last_ns = 0
         self.length: int | None = None
 
@@ -202,7 +204,7 @@ class Response:
         except httptools.HttpParserUpgrade:
             self.complete, self.keep_alive = True, False
         except httptools.HttpParserError:
-            self.keep_alive = False
+            self.keep_alive, self.unasked = False, self.complete
             return False
         return True
 
@@ -210,12 +212,12 @@ class Response:
         parser.feed(data)
         self.complete, self.status, self.keep_alive = parser.complete, parser.status, parser.keep_alive
         self.length, self.until_close = parser.length, parser.until_close
-        self.head, self.body = parser.head, parser.body
+        self.head, self.body, self.unasked = parser.head, parser.body, parser.unasked
 
     def on_message_begin(self) -> None:
         """httptools: a response begins; a second one is unsolicited, so the connection is not reused."""
         if self.complete:
-            self.keep_alive = False
+            self.keep_alive, self.unasked = False, True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools: one header."""

@@ -17,7 +17,7 @@ from runner.core.endpoint import Tls
 from runner.core.tls_context import client_context
 from runner.core.units import Nanoseconds
 from runner.load.connection import FAILURES, IDLE, LINGERING, STAMP_SPACE, WAITING, Connection
-from runner.load.exchange import Exchange
+from runner.load.exchange import Exchange, is_unasked
 from runner.load.part import Part
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
@@ -141,17 +141,18 @@ class TlsExchange(Exchange):
 
     def _handle(self, connection: Connection, mask: int) -> None:
         """Handle an event; on an idle connection it may be a TLS message that HTTP does not see."""
-        if connection.state not in {IDLE, LINGERING} or mask & _GONE:
+        if connection.state not in {IDLE, LINGERING}:
             super()._handle(connection, mask)
             return
         try:
             count, *_ = connection.receive([self._buffer], STAMP_SPACE)
-        except BlockingIOError:
-            return
-        except OSError:
+        except OSError as error:
+            if isinstance(error, BlockingIOError) and not mask & _GONE:
+                return
             count = 0
+        if connection.state == IDLE:
+            self._count_lost(unasked=is_unasked(self._buffer[: min(count, 13)]))
         if connection.state == IDLE or not count:
-            self.closed_by_server += connection.state == IDLE
             self._close(connection)
 
     def _read_failed(self, connection: Connection, error: OSError) -> None:

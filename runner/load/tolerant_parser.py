@@ -50,6 +50,7 @@ class TolerantParser:
         head: Its head, if it is kept.
         body: Its body with chunking undone, if it is kept.
         length: Length of its body, None where only parsing tells.
+        unasked: Whether more bytes follow it, which no request asked for.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class TolerantParser:
         "keep_alive",
         "length",
         "status",
+        "unasked",
     )
 
     def __init__(self, *, head_only: bool, keep: bool, keep_body: bool = True) -> None:
@@ -76,7 +78,7 @@ class TolerantParser:
         self._line = bytearray()
         self._between = 0
         self.head, self.body = b"", bytearray()
-        self.complete = self.keep_alive = False
+        self.complete = self.keep_alive = self.unasked = False
         self.status = self._head_bytes = 0
         self.length: int | None = None
 
@@ -100,7 +102,7 @@ class TolerantParser:
             else:
                 at = self._feed_line(data, at)
         if at < end and bytes(data[at:]).strip(b"\r\n"):
-            self.keep_alive = False  # what follows was not asked for
+            self.keep_alive, self.unasked = False, True
 
     def _feed_head(self, data: memoryview, at: int) -> int:
         """Parse a head, or wait for its end; returns where parsing goes on."""

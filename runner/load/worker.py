@@ -198,6 +198,7 @@ def _end(loop: Loop) -> WorkerEnd:
         closed_by_server=loop.exchange.closed_by_server,
         resent=loop.exchange.resent,
         stale=loop.exchange.stale,
+        unasked=loop.exchange.unasked,
         faults=dict(loop.exchange.faults),
         closed_first=loop.exchange.closed_first,
         handshakes=loop.exchange.handshakes,

@@ -74,6 +74,9 @@ BEHAVIOURS = {
     "no HTTP": sends(b"220 mail.example ESMTP\r\n\r\n"),
     "two responses": sends(OK + OK),
     "garbage behind it": sends(OK + b"garbage"),
+    "another response later": sends(OK, OK, pause=0.003),
+    "interim alone later": sends(OK, b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.003),
+    "timed out later": sends(OK, b"HTTP/1.1 408 Request Timeout\r\n\r\n", pause=0.003),
     "asks to close": then_closes(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")),
     "token": answer(b"Server: x", b"Content-Type: application/json"),
     "other token": answer(body=b'{"token": ["longer", 1]}'),
@@ -167,10 +170,17 @@ def until(condition, step) -> None:
 def counts(exchange, timeline, server):
     """Everything that an exchange counts, without times."""
     exchange.hand_over()
-    total = {
-        name: getattr(exchange, name)
-        for name in ("in_flight", "opened", "closed_by_server", "resent", "stale", "faults", "closed_first")
-    }
+    names = (
+        "opened",
+        "closed_by_server",
+        "unasked",
+        "resent",
+        "stale",
+        "faults",
+        "in_flight",
+        "closed_first",
+    )
+    total = {name: getattr(exchange, name) for name in names}
     total["arrived at the server"] = server.arrived
     for index, part in enumerate(timeline.current.parts):
         for name in (
@@ -262,8 +272,9 @@ WITHOUT_STRAY_BYTES = ["fixed", "mix without HEAD", "rendered", "rendered mix"]
 """A body behind a response to HEAD may arrive after a user's next request was sent, or before."""
 
 several = st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=8)
-several_in_turn = several.filter(lambda behaviours: "closed behind a response" not in behaviours)
-"""A close behind a response may come before or after the user's next request."""
+UNTIMELY = {"closed behind a response", *(name for name in BEHAVIOURS if name.endswith(" later"))}
+"""What happens behind a response may come before or after the user's next request."""
+several_in_turn = several.filter(UNTIMELY.isdisjoint)
 examples = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

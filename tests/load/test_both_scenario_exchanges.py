@@ -20,12 +20,11 @@ from runner.load.scenario_order import ExtractOrder, PauseStep, RepeatStep, Scen
 from runner.load.scenario_part import request_steps
 from tests.load.orders import order
 from tests.load.scenario_stage import MS, Steps, offered
-from tests.load.test_both_exchanges import BEHAVIOURS, until
+from tests.load.test_both_exchanges import BEHAVIOURS, UNTIMELY, until
 from tests.load.whole_timeline import WholeTimeline
 from tests.servers.scripted import scripted
 
-ANSWERS = sorted(set(BEHAVIOURS) - {"closed behind a response"})
-"""A close behind a response may come before or after the user's next request."""
+ANSWERS = sorted(set(BEHAVIOURS) - UNTIMELY)
 
 
 class Server:
@@ -87,7 +86,7 @@ def offer(kind, behaviours, users, **changes):
 
 def counts(exchange, timeline, steps):
     exchange.hand_over()
-    names = ("opened", "closed_by_server", "resent", "stale", "faults", "requests_in_flight")
+    names = ("opened", "closed_by_server", "unasked", "resent", "stale", "faults", "requests_in_flight")
     total = {name: getattr(exchange, name) for name in names}
     total["under way"] = list(exchange.users_in_flight)
     second = timeline.current

@@ -309,6 +309,7 @@ def test_garbage_after_a_response_only_ends_the_connection():
     response = read(OK + b"Content-Length: 5\r\n\r\nhello\x00garbage")
 
     assert (response.complete, response.status, response.keep_alive) == (True, 200, False)
+    assert response.unasked
 
 
 def test_an_unsolicited_second_response_only_ends_the_connection():
@@ -316,6 +317,7 @@ def test_an_unsolicited_second_response_only_ends_the_connection():
     response = read(first + b"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nwrong", keep=True)
 
     assert (response.status, response.body, response.keep_alive) == (200, b"hello", False)
+    assert response.unasked
 
 
 @pytest.mark.parametrize("head", [b"", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"])

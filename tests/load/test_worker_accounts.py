@@ -273,6 +273,7 @@ def test_notes_mention_only_what_happened():
         "3 requests found their keep-alive connection closed by the server before they arrived; they "
         in notes(stale=3)
     )
+    assert "12 times the server sent bytes that no request had asked for" in notes(unasked=12)
     assert notes(faults={"a NUL in the head": 2, "no status line of HTTP/1": 1_000}).startswith(
         "1,002 protocol failures: no status line of HTTP/1 (1,000); a NUL in the head (2) | "
     )
