@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from runner.load.connection import STAMP_SPACE, keep_kernel_stamping
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.load.scenario_exchange import ScenarioExchange
@@ -23,6 +24,20 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 GONE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 LONG_NS = 10**15
 REASON = "a response that had arrived before its request was sent"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel_stamps():
+    """The kernel timestamps what arrives; it needs a moment to begin."""
+    with keep_kernel_stamping() as sock:
+        sock.bind(("127.0.0.1", 0))
+        deadline = time.monotonic() + 20
+        ancillary = ()
+        while not ancillary:
+            assert time.monotonic() < deadline
+            sock.sendto(b"x", sock.getsockname())
+            _, ancillary, _, _ = sock.recvmsg(1, STAMP_SPACE)
+        yield
 
 
 class Server:
