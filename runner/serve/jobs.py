@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from runner.core.results import Results
     from runner.report.page.links import Link
-    from runner.store.run_index_scan import Candidate
+    from runner.store.run_candidate import Candidate
     from runner.store.run_summary import RunSummary
 
 _MARGIN: Final = 0.05

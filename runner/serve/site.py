@@ -16,8 +16,8 @@ import trio
 from runner.core.errors import UsageError
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.serve.workshop import JobFailed, Workshop
+from runner.store.run_candidate import Candidate, unmeasured
 from runner.store.run_index import RunIndex
-from runner.store.run_index_scan import Candidate, unmeasured
 from runner.store.run_summary import Key, RunState, RunSummary
 
 MAX_VIEWERS: Final = 64

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from runner.core.errors import UsageError
 from runner.core.units import Seconds
+from runner.store.run_candidate import Candidate, unmeasured
 from runner.store.run_index_cache import load, save
-from runner.store.run_index_scan import Candidate, Scan, scan, unmeasured
+from runner.store.run_index_scan import Scan, scan
 from runner.store.run_summary import RunState, RunSummary
 
 if TYPE_CHECKING:  # a server starts without them
@@ -38,7 +41,7 @@ class RunIndex:
         self.is_partial = False
         self.has_looked = False
         self._read_at: dict[str, Seconds] = {}
-        self._rows: dict[str, RunSummary] = load(folder)
+        self._rows, self._settled = load(folder)
         self._candidates: dict[str, Candidate] = {}
         self._waiting: set[str] = set()
         self._is_saved = True
@@ -51,7 +54,7 @@ class RunIndex:
             UsageError: The folder cannot be read.
         """
         try:
-            return scan(self.folder)
+            return scan(self.folder, self._rows, self._settled)
         except OSError as error:
             raise UsageError(
                 f"cannot read the folder {self.folder}: {error.strerror}",
@@ -71,9 +74,12 @@ class RunIndex:
             self.has_looked = True
             self.version += 1
         self.is_partial = found.is_partial
+        if len(found.settled) > len(self._settled):
+            self._is_saved = False
+        self._settled = found.settled
         self._candidates = {candidate.path: candidate for candidate in found.candidates}
         self._rows = {
-            path: before.get(path) or _unread(candidate) for path, candidate in self._candidates.items()
+            path: _known(before.get(path), candidate) for path, candidate in self._candidates.items()
         }
         self._waiting = {
             path
@@ -133,16 +139,18 @@ class RunIndex:
         """Write the cache if something has changed since."""
         if not self._is_saved:
             self._is_saved = True
-            save(self.folder, self._rows.values())
+            save(self.folder, self._rows, self._settled)
 
     def _changed(self) -> None:
         self.version += 1
         self._is_saved = False
 
 
-def _unread(candidate: Candidate) -> RunSummary:
-    """Return the row of what was not read yet; of what will not be read, why."""
-    return unmeasured(candidate, candidate.state, candidate.problem)
+def _known(row: RunSummary | None, candidate: Candidate) -> RunSummary:
+    """Return the row as far as it is known; of what will not be read, why."""
+    if row is None:
+        return unmeasured(candidate, candidate.state, candidate.problem)
+    return row if row.archive == candidate.archive else replace(row, archive=candidate.archive)
 
 
 def _is_old(row: RunSummary, candidate: Candidate) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,12 +25,16 @@ _MAX_FOLDERS: Final = 50
 
 
 class _Cached(Struct, frozen=True):
-    """The content of a cache file; `folder` is the one that it is of."""
+    """The content of a cache file; `folder` is the one that it is of.
+
+    `settled` has one number for each run, 0 for one that is not settled.
+    """
 
     version: int
     loadproof: str
     folder: bytes
     runs: tuple[RunSummary, ...]
+    settled: tuple[int, ...]
 
 
 class _Head(Struct, frozen=True):
@@ -39,36 +43,42 @@ class _Head(Struct, frozen=True):
     folder: bytes
 
 
-def load(folder: Path) -> dict[str, RunSummary]:
-    """Return path to summary of the runs that were read before; a damaged or foreign cache counts as none."""
+def load(folder: Path) -> tuple[dict[str, RunSummary], dict[str, int]]:
+    """Return path to summary of the runs that were read before, and which of their folders were settled.
+
+    A damaged or foreign cache counts as none. The second part is as of `runner.store.run_index_scan.Scan`.
+    """
     file = _file(folder)
     if file is None:
-        return {}
+        return {}, {}
     try:
         content = read_bounded(file, _MAX_BYTES, "a list of runs")
         head = msgspec.msgpack.decode(content, type=_Head)
         if (head.version, head.loadproof, head.folder) == _identity(folder):
             cached = msgspec.msgpack.decode(content, type=_Cached)
-            return {run.path: run for run in map(_with_names, cached.runs)}
+            rows = {run.path: run for run in map(_with_names, cached.runs)}
+            times = zip(rows, cached.settled, strict=True)
+            return rows, {path: changed_ns for path, changed_ns in times if changed_ns}
     except NotReadable:
-        return {}
+        return {}, {}
     except (ValueError, RecursionError, MemoryError):
         pass
     with suppress(OSError):
         file.unlink()
-    return {}
+    return {}, {}
 
 
-def save(folder: Path, runs: Iterable[RunSummary]) -> None:
+def save(folder: Path, rows: Mapping[str, RunSummary], settled: Mapping[str, int]) -> None:
     """Remember the summaries of a folder's runs; where that is impossible, they are read again next time."""
     file = _file(folder)
     if file is None:
         return
     from runner.store.atomic_write import atomic_write  # noqa: PLC0415  (most lists have no news)
 
-    kept = tuple(_without_names(run) for run in runs)
+    kept = tuple(map(_without_names, rows.values()))
+    times = tuple(settled.get(path, 0) for path in rows)
     with suppress(OSError, UnicodeEncodeError):
-        atomic_write(file, msgspec.msgpack.encode(_Cached(*_identity(folder), kept)))
+        atomic_write(file, msgspec.msgpack.encode(_Cached(*_identity(folder), kept, times)))
         file.chmod(0o600)
         _forget_oldest(file.parent)
 

@@ -24,8 +24,8 @@ from runner.report.threshold_lines import threshold_lines
 from runner.store.bounded_read import MAX_SPEC, NotReadable, read_bounded
 from runner.store.live_file import is_in_progress, read_beginning, read_end
 from runner.store.results_file import read_results
+from runner.store.run_candidate import Candidate, short, unmeasured
 from runner.store.run_file import parse_run_file
-from runner.store.run_index_scan import Candidate, short, unmeasured
 from runner.store.run_names import JOURNAL, RESULTS, RUN, SPEC
 from runner.store.run_summary import RunState, RunSummary
 from runner.store.unfinished import is_unfinished

@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from runner.archive.results_from import read_results_of
 from runner.core.errors import UsageError
 from runner.core.live import Note, RunBegins, RunEnds, encode_live
-from runner.store import run_index_read
+from runner.store import run_index_read, run_index_scan
 from runner.store.live_file import own_process
 from runner.store.run_index import RunIndex, list_runs
 from runner.store.run_names import LIVE
@@ -197,6 +198,38 @@ def test_a_run_is_read_again_only_if_it_changed(tmp_path, monkeypatch):
     assert read == ["quickstart/run-00001"]
 
 
+@pytest.fixture(params=["settled", "listed"])
+def settles(request, monkeypatch):
+    """Folders settle at once, as they do two seconds after they have changed; or never."""
+    monkeypatch.setattr(run_index_scan, "_SETTLED_NS", -(10**18) if request.param == "settled" else 10**18)
+    return request.param == "settled"
+
+
+def test_a_folder_of_a_run_is_listed_again_only_if_it_or_a_file_of_the_run_changed(
+    tmp_path, monkeypatch, settles
+):
+    changed, deep, other = (add_run(tmp_path, number=number) for number in (1, 2, 3))
+    (deep / "more").mkdir()
+    before = list_runs(tmp_path, read_results_of)
+    opened = []
+    original = os.scandir
+    monkeypatch.setattr(
+        run_index_scan.os, "scandir", lambda path: opened.append(Path(path).name) or original(path)
+    )
+
+    assert list_runs(tmp_path, read_results_of) == before
+    assert {"run-00001", "run-00002", "run-00003"}.intersection(opened) == (
+        {"run-00002"} if settles else {"run-00001", "run-00002", "run-00003"}
+    )
+
+    add_run(changed, number=7)
+    add_archive(other, name="packed.zip")
+    after = listed(tmp_path)
+    assert after["quickstart/run-00001/quickstart/run-00007"].state is RunState.COMPLETE
+    assert after["quickstart/run-00003"].archive == "packed.zip"
+
+
+@pytest.mark.usefixtures("settles")
 def test_what_was_added_renamed_cut_or_replaced_is_seen_although_the_rest_is_known(tmp_path):
     runs = [add_run(tmp_path, number=number) for number in range(1, 6)]
     list_runs(tmp_path, read_results_of)
