@@ -1,8 +1,9 @@
 # cython: language_level=3, cdivision=True, auto_pickle=False
 """The hot loops of `ScenarioExchange` for plain HTTP, compiled; it and `UserExchange` document what they do.
 
-Optional, as `runner.load.fastpath`. What happens rarely (new connections, redirects, failures, responses
-unlike the last one) is left to the methods of `ScenarioExchange`.
+Optional, as `runner.load.fastpath`. What happens rarely (new connections, failures, responses that are not
+of the simplest form) is left to the methods of `ScenarioExchange`, and so is where a URL or a redirect leads.
+Where that may be a server with TLS, `ScenarioTlsExchange` treats its connections.
 """
 
 cimport cython
@@ -49,7 +50,7 @@ cdef class FastStep:
 
     Attributes:
         place: Where its request goes; None if that depends on the user.
-        readable: Acceptable status codes, if responses have a body and lead nowhere else.
+        readable: Acceptable status codes and those of redirects, if responses have a body.
         head_end: Where cookies are inserted into its request; -1 if that depends on the user.
     """
 
@@ -62,7 +63,7 @@ cdef class FastStep:
     def __init__(self, part, place):
         step = part.step
         self.counts, self.place, self.name = FastPart(part), place, step.name
-        self.readable = frozenset() if part.head_only else part.accepted - REDIRECTS if step.follow else part.accepted
+        self.readable = frozenset() if part.head_only else part.accepted | REDIRECTS if step.follow else part.accepted
         self.keeps_body = part.keeps_body
         self.has_url, self.own_cookies, self.follow = bool(step.url), step.own_cookies, step.follow
         self.head_end = part.content.index(b"\r\n\r\n") + 2 if part.render is None else -1
@@ -151,18 +152,19 @@ cdef class State:
 
     Attributes:
         begun: Users who are in flight since the exchange was told.
+        mixed: Whether some connections may have TLS.
     """
 
     cdef object timeline, second, slots, over, pool, home, choices
     cdef list steps, programs, operations, pauses, under_way, backlogs
     cdef dict by_key, connections
     cdef bytearray space
-    cdef bint paced, per_user
+    cdef bint paced, per_user, mixed
     cdef int epoll_fd
     cdef long long longest, begins, ends, measure, end, first, begun
 
-    def __init__(self, exchange, order):
-        self.timeline, self.slots = exchange._timeline, exchange.slots
+    def __init__(self, exchange, *, bint mixed):
+        self.timeline, self.slots, self.mixed = exchange._timeline, exchange.slots, mixed
         self.paced, self.per_user = self.slots is None, exchange._per_user
         self.steps = [FastStep(part, place) for part, place in zip(exchange.parts, exchange._places)]
         self.operations = exchange._programs
@@ -204,13 +206,14 @@ class FastScenarioExchange(ScenarioExchange):
     Args:
         order: As for `ScenarioExchange`.
         timeline: Likewise.
+        more: Of an exchange that also has connections with TLS.
     """
 
     leaves_unfolded = False
 
-    def __init__(self, order, timeline):
-        super().__init__(order, timeline)
-        self._state = State(self, order)
+    def __init__(self, order, timeline, *more):
+        super().__init__(order, timeline, *more)
+        self._state = State(self, mixed=bool(more))
 
     def hand_over(self):
         """See `Exchange.hand_over`."""
@@ -287,6 +290,9 @@ class FastScenarioExchange(ScenarioExchange):
         state.tell(self)
 
     def _new_connection(self, sock, part, content, due, started, *, measured, user):
+        return self._new_plain_connection(sock, part, content, due, started, measured=measured, user=user)
+
+    def _new_plain_connection(self, sock, part, content, due, started, *, measured, user):
         counts = (<FastStep>(<State>self._state).steps[part.index]).counts
         connection = FastConnection(sock, counts, content, due, started, measured=measured, user=user)
         self._by_key[user].connection = connection
@@ -304,9 +310,12 @@ cdef int read_all(exchange, State state, epoll_event *ready, int events) except 
     cdef FastConnection connection
     cdef FastPart part
     for index in range(events):
-        connection = state.connections.get(ready[index].data.fd)
-        if connection is None:
+        known = state.connections.get(ready[index].data.fd)
+        if type(known) is not FastConnection:
+            if known is not None:
+                exchange._handle(known, ready[index].events)
             continue
+        connection = <FastConnection>known
         part = connection.counts
         if connection.state != SENT or ready[index].events != EPOLLIN:
             exchange._handle(connection, ready[index].events)
@@ -456,6 +465,9 @@ cdef int dispatch(exchange, State state, FastUser user, FastStep step, bytes con
     cdef FastConnection connection
     cdef long long started
     origin = user.place[0]
+    if state.mixed and origin.secure:
+        ScenarioExchange._dispatch(exchange, user, counts.part, content)
+        return 0
     if user.jar.cookies:
         content = with_cookies(user, step, origin, content, head_end)
     started = now()
@@ -529,7 +541,6 @@ cdef int go_on(exchange, State state) except -1:
 cdef int end(exchange, State state, FastUser user, failure) except -1:
     """See `UserExchange._end`."""
     cdef long long done = user.done, duration = done - user.due, after = user.due - state.measure
-    cdef FastConnection connection
     state.begun -= 1
     state.under_way[user.scenario] -= 1
     del state.by_key[user.key]

@@ -20,6 +20,7 @@ from runner.load.captures import Reading
 from runner.load.checks import header_fields
 from runner.load.connection import IDLE, Ancillary, Connection
 from runner.load.cookies import sets_cookies
+from runner.load.exchange import Exchange
 from runner.load.origins import (
     REDIRECTS,
     NotAllowed,
@@ -175,6 +176,12 @@ class ScenarioExchange(UserExchange):
 
     def _new_connection(self, *args: Any, measured: bool, user: int) -> Connection:
         connection = super()._new_connection(*args, measured=measured, user=user)
+        self._by_key[user].connection = connection
+        return connection
+
+    def _new_plain_connection(self, *args: Any, measured: bool, user: int) -> Connection:
+        """Return the connection of a socket without TLS, where others have it."""
+        connection = Exchange._new_connection(self, *args, measured=measured, user=user)  # noqa: SLF001  (of an ancestor)
         self._by_key[user].connection = connection
         return connection
 

@@ -36,9 +36,12 @@ class ScenarioLoop(Loop):
         order = self._order
         if order.tls is None and not _leads_elsewhere(order):
             return scenario_exchange()(order, self._timeline)
-        from runner.load.scenario_tls import ScenarioTlsExchange  # noqa: PLC0415  (plain HTTP needs no OpenSSL)
+        # plain HTTP needs no OpenSSL
+        from runner.load.scenario_tls import ScenarioTlsExchange, mixed_exchange  # noqa: PLC0415
 
-        return ScenarioTlsExchange(order, self._timeline, order.tls or Tls(""))
+        if order.tls is not None:
+            return ScenarioTlsExchange(order, self._timeline, order.tls)
+        return mixed_exchange(scenario_exchange())(order, self._timeline, Tls(""))
 
     def run(self, start_ns: Nanoseconds, stopped: Callable[[], bool]) -> None:
         """Offer the whole stage, and wait for the users under way; see `Loop.run`."""

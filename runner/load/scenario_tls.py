@@ -32,12 +32,10 @@ class ScenarioTlsExchange(ScenarioExchange, TlsExchange):
 
     def _new_connection(self, *args: Any, measured: bool, user: int) -> Connection:
         origin = self._next_origin
-        if origin.secure:
-            self._server_name = self._target_name if origin is self._home.origin else origin.host
-            return super()._new_connection(*args, measured=measured, user=user)
-        connection = Exchange._new_connection(self, *args, measured=measured, user=user)
-        self._by_key[user].connection = connection
-        return connection
+        if not origin.secure:
+            return self._new_plain_connection(*args, measured=measured, user=user)
+        self._server_name = self._target_name if origin is self._home.origin else origin.host
+        return ScenarioExchange._new_connection(self, *args, measured=measured, user=user)
 
     def _finish_connect(self, connection: Connection) -> None:
         _owner(connection)._finish_connect(self, connection)
@@ -67,3 +65,14 @@ class ScenarioTlsExchange(ScenarioExchange, TlsExchange):
 def _owner(connection: Connection) -> Any:
     """Return the class whose methods treat a connection."""
     return TlsExchange if isinstance(connection, TlsConnection) else Exchange
+
+
+def mixed_exchange(plain: type[ScenarioExchange]) -> type[ScenarioExchange]:
+    """Return the exchange for servers with and without TLS.
+
+    Args:
+        plain: The one for plain HTTP, which may be compiled.
+    """
+    if plain is ScenarioExchange:
+        return ScenarioTlsExchange
+    return type("FastScenarioTlsExchange", (ScenarioTlsExchange, plain), {})

@@ -173,5 +173,5 @@ def ok(body: str = "hello", *headers: str, status: str = "200 OK") -> bytes:
     return ("\r\n".join(lines) + f"\r\n\r\n{body}").encode()
 
 
-def to(location: str, *headers: str, status: str = "302 Found") -> bytes:
-    return ok("", f"Location: {location}", *headers, status=status)
+def to(location: str, *headers: str, status: str = "302 Found", body: str = "") -> bytes:
+    return ok(body, f"Location: {location}", *headers, status=status)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,14 @@ from runner.load.checks import CheckOrder
 from runner.load.merge import sum_of
 from runner.load.scenario_exchange import ScenarioExchange
 from runner.load.scenario_loop import scenario_exchange
-from runner.load.scenario_order import ExtractOrder, PauseStep, RepeatStep, ScenarioOrder, WorkerScenario
+from runner.load.scenario_order import (
+    AllowedHost,
+    ExtractOrder,
+    PauseStep,
+    RepeatStep,
+    ScenarioOrder,
+    WorkerScenario,
+)
 from runner.load.scenario_part import request_steps
 from tests.load.orders import order
 from tests.load.scenario_stage import MS, Steps, offered
@@ -25,13 +33,14 @@ from tests.load.whole_timeline import WholeTimeline
 from tests.servers.scripted import scripted
 
 ANSWERS = sorted(set(BEHAVIOURS) - UNTIMELY)
+HOSTS = (AllowedHost("other.example", int(socket.AF_INET), "127.0.0.1"),)
 
 
 class Server:
     """Behaves towards each request by its place, and notes what it received."""
 
-    def __init__(self, behaviours) -> None:
-        self.behaviours, self.received, self.handled = behaviours, [], 0
+    def __init__(self, behaviours, known) -> None:
+        self.behaviours, self._known, self.received, self.handled = behaviours, known, [], 0
         self._lock = threading.Lock()
 
     def __call__(self, client, got) -> None:
@@ -39,7 +48,7 @@ class Server:
             behaviour = self.behaviours[len(self.received) % len(self.behaviours)]
             self.received.append(got)
         try:
-            BEHAVIOURS[behaviour](client)
+            self._known[behaviour](client)
         finally:
             with self._lock:
                 self.handled += 1
@@ -64,12 +73,12 @@ def visit(steps: Steps):
     )
 
 
-def offer(kind, behaviours, users, **changes):
+def offer(kind, behaviours, users, *, steps_of=visit, known=BEHAVIOURS, **changes):
     """Let users go through the scenario one after the other; returns all that is counted, without times."""
-    steps, server = Steps(), Server(behaviours)
-    scenario = WorkerScenario("visit", 1.0, visit(steps))
+    steps, server = Steps(), Server(behaviours, known)
+    scenario = WorkerScenario("visit", 1.0, steps_of(steps))
     with scripted(server) as port:
-        described = ScenarioOrder((scenario,), "http", "127.0.0.1", port)
+        described = ScenarioOrder((scenario,), "http", "127.0.0.1", port, hosts=HOSTS)
         stage = order(port, requests=tuple(steps.requests), scenarios=described, duration=60.0, **changes)
         timeline = WholeTimeline(time.time_ns(), 0, 60.0, lambda _: None, len(steps.requests), 1)
         with contextlib.closing(kind(stage, timeline)) as exchange:
@@ -81,7 +90,12 @@ def offer(kind, behaviours, users, **changes):
                 )
                 exchange.poll(0)  # what the server did behind its response
             exchange.drop_due(1, True)
-            return counts(exchange, timeline, list(request_steps(scenario.steps))), server.received
+            received = [got.replace(b":%d" % port, b":PORT") for got in server.received]
+            counted = counts(exchange, timeline, list(request_steps(scenario.steps)))
+            samples = {
+                key: str(counted[key]).replace(f":{port}", ":PORT") for key in counted if "samples" in key
+            }
+            return counted | samples, received
 
 
 def counts(exchange, timeline, steps):
@@ -113,29 +127,37 @@ def compiled():
     return kind
 
 
-def compared(compiled, behaviours, users, **changes):
-    expected, received = offer(ScenarioExchange, behaviours, users, **changes)
+@pytest.fixture(scope="module")
+def plain(compiled):
+    """The exchanges of scenarios that lead nowhere else."""
+    return ScenarioExchange, compiled
+
+
+def compared(kinds, behaviours, users, **changes):
+    python, compiled = kinds
+    expected, received = offer(python, behaviours, users, **changes)
     assert offer(compiled, behaviours, users, **changes) == (expected, received)
+    assert received
     return expected
 
 
 @settings(max_examples=40, deadline=None)
 @given(behaviours=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=12), new=st.booleans())
-def test_users_meet_any_responses(compiled, behaviours, new):
-    counted = compared(compiled, behaviours, 2, new_connections=new)
+def test_users_meet_any_responses(plain, behaviours, new):
+    counted = compared(plain, behaviours, 2, new_connections=new)
     last = max(key[0] for key in counted if isinstance(key, tuple))
     ended = counted[last, "succeeded"] + sum(counted[last, "failures"].values())
     assert (counted[last, "sent"], counted[last, "dropped"], ended) == (2, 1, 2)
 
 
 @pytest.mark.parametrize("behaviour", ANSWERS)
-def test_every_step_meets_the_same_response(compiled, behaviour):
-    compared(compiled, [behaviour], 2)
+def test_every_step_meets_the_same_response(plain, behaviour):
+    compared(plain, [behaviour], 2)
 
 
 @pytest.mark.parametrize("behaviour", ["token", "cookie", "cookies", "cookie that has expired"])
-def test_users_with_usual_responses_succeed_with_their_cookies(compiled, behaviour):
-    counted = compared(compiled, ["cookie", behaviour], 3)
+def test_users_with_usual_responses_succeed_with_their_cookies(plain, behaviour):
+    counted = compared(plain, ["cookie", behaviour], 3)
     last = max(key[0] for key in counted if isinstance(key, tuple))
     assert counted[last, "succeeded"] == 3
     assert counted["opened"] == 1
