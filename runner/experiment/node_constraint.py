@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Annotated, Final, NamedTuple, Self, TypeAlias
 
 from pydantic import AfterValidator, Field
 
@@ -25,8 +24,7 @@ _VALUE: Final = re.compile(r"[A-Za-z0-9:\-_\s.*+()?\[\]\\^$|/]+")
 _EXAMPLE: Final = "such as node.labels.role==load"
 
 
-@dataclass(frozen=True, slots=True)
-class NodeConstraint:
+class NodeConstraint(NamedTuple):
     """A condition on one value of a node.
 
     Attributes:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from runner.core.template import Reference
-from runner.experiment.arrivals import of_stages, rows_used
 from runner.experiment.base_model import Conflict
 from runner.experiment.find import FindStage
 from runner.experiment.stage import Stage
@@ -55,6 +54,8 @@ def too_few(load: Load, name: str, stages: Sequence[Stage | FindStage], repeats:
     variable: Variable = load.variables[name]
     if not variable.needs_each_row_once:
         return ""
+    from runner.experiment.arrivals import of_stages, rows_used  # noqa: PLC0415  (few specifications need it)
+
     needed = rows_used(load, name, list(of_stages(load, stages, repeats)))
     if rows >= needed:
         return ""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
 from pydantic import AfterValidator
 
 from runner.core import template
-from runner.core.mix import MAX_PERIOD, period
 from runner.core.template import Position, Reference
 from runner.experiment.base_model import Conflict, invalid_value
 from runner.experiment.fields import Text
@@ -184,11 +183,15 @@ def _hook_problem(
 
 def long_orders(known: Mapping[str, Variable], weights: Sequence[float]) -> Iterator[Conflict]:
     """Yield rows in order beside weights that make counting the earlier arrivals expensive."""
-    if len(weights) > 1 and period(weights) > MAX_PERIOD:
-        for name, variable in known.items():
-            if variable.is_counted:
-                message = f"rows in order need weights that add up to at most {MAX_PERIOD:,} as whole numbers"
-                yield Conflict(("variables", name), message, "round the weights, or write order: random")
+    counted = [name for name, variable in known.items() if variable.is_counted]
+    if len(weights) < 2 or not counted:
+        return
+    from runner.core.mix import MAX_PERIOD, period  # noqa: PLC0415  (few specifications need it)
+
+    if period(weights) > MAX_PERIOD:
+        message = f"rows in order need weights that add up to at most {MAX_PERIOD:,} as whole numbers"
+        for name in counted:
+            yield Conflict(("variables", name), message, "round the weights, or write order: random")
 
 
 def problem_of(
