@@ -84,7 +84,7 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
             highest = rate_name(search.highest, search.unit)
             return (
                 f"Every rate was sustained, up to {highest}, the highest rate allowed. "
-                "The capacity is higher and was not found."
+                "The capacity is higher, but unknown."
             )
         case _:
             return _bracket(search, stages, probes, ending)
@@ -97,7 +97,7 @@ def _bracket(search: Search, stages: Sequence[Stage], probes: str, ending: Searc
         return f"All {probes} failed, down to {lowest}.{_lower(search, stages)}"
     if search.failed is None:
         highest = rate_name(search.sustained, search.unit)
-        return f"All {probes} were sustained, up to {highest}. The capacity is higher and was not found."
+        return f"All {probes} were sustained, up to {highest}. The capacity is higher, but unknown."
     end = ", which were too few for the requested precision" if ending is SearchEnding.BOUNDED else ""
     sustained, failed = (rate_name(rate, search.unit) for rate in (search.sustained, search.failed))
     return (
@@ -115,12 +115,12 @@ def _sustained(rate: str, ending: SearchEnding) -> str:
 def _lower(search: Search, stages: Sequence[Stage]) -> str:
     """Return that the capacity is below every rate; empty where it need not be the service that failed."""
     masked = any(probe.mask is not UNSET for probe in _failed_probes(search, stages))
-    return "" if masked else " The capacity is lower and was not found."
+    return "" if masked else " The capacity is lower, but unknown."
 
 
 def _so_far(search: Search) -> str:
     if search.sustained is None:
-        return "No rate had been sustained by then."
+        return "Until then, no rate was sustained."
     return f"The highest rate sustained by then is {rate_name(search.sustained, search.unit)}."
 
 

@@ -160,7 +160,7 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
         left_out = (*before.left_out, *after.left_out)
         raise UsageError(
             "the runs have no usable stage in common",
-            hint="compare runs of the same specification",
+            hint="compare runs with the same load: change the system between them, not the load",
             details=(
                 *(f"{it.side}, {it.configuration}, {it.stage}: {it.why}" for it in left_out),
                 *_only_one_side_has(before, after),

@@ -101,7 +101,7 @@ def concluded(verdict: Verdict, experiments: Sequence[CounterExperiment]) -> Ver
 def _why_unusable(blocks: Sequence[Stage]) -> str:
     """Return why the first block that failed did, or that there are not enough."""
     reasons = (block.validity.reasons for block in blocks if not is_usable(block))
-    return next((why[0] for why in reasons if why), "the run ended before its blocks did")
+    return next((why[0] for why in reasons if why), "the run ended before the blocks were complete")
 
 
 def _block(changed: bool, block: Stage) -> Block:
@@ -117,7 +117,7 @@ def _answer(
     if rates.is_clear or relieved_p95(sides):
         return _lifted(stage, sides, rates, change, configuration)
     if all_sustained(sides.before):
-        why = "the limit did not show in the blocks, whose rate was sustained without the change"
+        why = "the limit did not appear in the blocks: without the change, they sustained their rate"
     elif all_sustained(sides.after):
         why = "the target rate was achieved and may hide a larger effect"
     elif rates.most >= _least(change, configuration) or (rates.gain or 0.0) >= LIFTED:

@@ -83,4 +83,4 @@ def doubts_of(stage: Stage, hidden_by: Mask | None) -> Iterator[str]:
 def masked_sentence(hidden_by: Mask, rate: float, unit: RateUnit) -> str:
     """Return that a rate says nothing about the service, and why."""
     failed = f"{rate_name(rate, unit)} failed {_CAUSES[hidden_by]}"
-    return f"{failed}, so the service may sustain more; its capacity was not found."
+    return f"{failed}, so the service may sustain more; its capacity is unknown."

@@ -49,7 +49,7 @@ def sentences(
 
 def _not_fitted(counts: Sequence[int]) -> str:
     if len(counts) >= PARAMETERS:
-        return "No law can be fitted: the capacities do not determine that of one replica."
+        return "No law can be fitted: the capacities do not determine the capacity of one replica."
     return (
         f"The law has three parameters. A known limit at {len(counts)} number{'s'[: len(counts) != 1]} of "
         "replicas cannot separate contention from coherency, so nothing is fitted."

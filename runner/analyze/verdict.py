@@ -179,7 +179,7 @@ def _undetermined_with_users(actual_rps: float) -> Finding:
 
 def _failed(stage: Stage) -> Finding:
     """Return the finding for a system that failed: what happened to it, which is no limit of its rate."""
-    advice = "read its last lines of output, and the kernel's log (dmesg) if nothing in them explains its end"
+    advice = "read its last lines of output; if they explain nothing, read the kernel's log (dmesg)"
     return Finding(Limit.UNDETERMINED, Confidence.HINT, failure(stage), (), advice)
 
 
@@ -202,7 +202,7 @@ def _undetermined(stage: Stage) -> Finding:
     summary = f"{percent(achieved, 1)} of {what}, and no counter shows why{step_phrase(stage)}"
     if stage.cpu_cores.get(Role.APP) is None:
         summary += "; the CPU and threads of the service were not observed"
-        advice = "list the service's processes in topology.pids, or run Loadproof on the service's host"
+        advice = "name the service's processes in topology.pids, or run Loadproof on the service's host"
     elif achieved >= _LITTLE:
         advice = "run the stage longer or repeat it: such a small shortfall may be chance"
     else:

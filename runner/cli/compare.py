@@ -74,7 +74,7 @@ def _judge(comparison: Comparison) -> int:
         )
         say(
             "repeat the run on a quieter machine, with `repeats: 5`, or with the stages of the base; exit "
-            f"code {exit_codes.INVALID_STAGE} means that nothing judged got worse",
+            f"code {exit_codes.INVALID_STAGE} means that nothing that could be judged got worse",
             label="hint:",
             colour="cyan",
         )

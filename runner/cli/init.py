@@ -91,7 +91,7 @@ def _init_service(
     answer_path(out)
     run = f"run the experiment with: runner execute {out}{_more(text)}"
     if known.works:
-        say(f"the service answers {known.path} with status {known.status}; {run}")
+        say(f"GET {known.path} returned status {known.status}; {run}")
     else:
         what = f"{known.path} returned status {known.status}, so the file does not work as it is"
         say(what, label="warning:", colour="yellow")

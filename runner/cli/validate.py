@@ -21,9 +21,10 @@ def validate(spec: Path, overrides: tuple[str, ...]) -> None:
     configurations = len(experiment.configurations)
     names = {one.name for configuration in experiment.configurations for one in configuration.load.scenarios}
     scenarios = f", {len(names)} scenario{'s'[: len(names) != 1]}" if names else ""
+    repeats = f", {experiment.repeats} repeats" if experiment.repeats > 1 else ""
     answer(
         f"{spec}: valid ({configurations} configuration{'s'[: configurations != 1]}, "
-        f"{stages} stage{'s'[: stages != 1]}, {experiment.repeats}×{scenarios})"
+        f"{stages} stage{'s'[: stages != 1]}{repeats}{scenarios})"
     )
     if names:
         from runner.cli.output import say

@@ -29,7 +29,7 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
         (causes.too_late, f"were never {begun} because the generator fell behind its schedule"),
         (
             causes.not_offered,
-            f"were not {begun}, as far as is known, because their part of the generator ended",
+            f"were probably not {begun}, because their part of the generator ended",
         ),
         (causes.no_virtual_user, "were dropped because k6 was still adding virtual users"),
         (causes.unknown_end, "have no known end because their part of the generator was lost"),

@@ -22,7 +22,7 @@ def failed_tear_down(configuration: ConfigurationResults) -> Iterator[Markdown]:
         if one.phase == "teardown" and one.status != "done":
             what = code(one.path)
             why = f": {one.reason}" if one.reason else ""
-            yield markdown("**{} is not done**{}. What it removes may be left.", what, why)
+            yield markdown("**{} did not succeed**{}. What it was to remove may still exist.", what, why)
 
 
 def _seconds(hook: HookSummary) -> str:

@@ -89,7 +89,7 @@ def _how_sure(result: ReproductionResults) -> str:
         return "Every search ended between compatible rates."
     parts = [stage for stage in result.too_little_data if stage.request]
     few = listed([f"{names} at {stage}" for stage, names in _by_stage(parts).items()])
-    unknown = f" Nothing can be told about {few}, which had too few requests." if few else ""
+    unknown = f" Nothing can be said about {few}, which had too few requests." if few else ""
     return f"No metric is shown to differ. {change} Repeats make smaller changes detectable.{unknown}"
 
 

@@ -90,10 +90,9 @@ def _line(expr: str, checks: Sequence[_Check]) -> ThresholdLine:
         result = f"failed at {_value(broken[0])}"
     else:
         every = "both" if total == 2 else f"all {total}"
-        share = (
-            f"passed in {passed} of {total} stages; failed at " if passed else f"failed in {every} stages: "
-        )
-        result = f"{share}{_failures(broken)}"
+        result = f"failed in {every} stages ({_failures(broken)})"
+        if passed:
+            result = f"passed in {passed} of {total} stages; failed at {_failures(broken)}"
     return ThresholdLine(expr, passed, total, result)
 
 

@@ -21,7 +21,7 @@ def test_a_dry_run_of_scenarios_says_what_users_do_and_how_long_they_may_go_on(c
     assert lines[-1] == (
         "2 trials, about 27 s, and up to 20 s more for users who are under way when a stage ends"
     )
-    assert checked.stdout.endswith("valid (1 configuration, 2 stages, 1×, 1 scenario)\n")
+    assert checked.stdout.endswith("valid (1 configuration, 2 stages, 1 scenario)\n")
 
 
 def test_a_dry_run_says_that_no_user_can_complete_because_of_the_pauses(cli):

@@ -218,7 +218,7 @@ def test_a_failing_tear_down_is_shown_and_does_not_fail_the_run(cli, write):
     assert "failed: ./no-such does not exist" in done.stderr
     assert journal(cli)[-1] == "DELETE /orgs/41"
     report = (cli.folder / "run" / "report.md").read_text()
-    assert "**`hooks.teardown[0]` is not done**: it did not end within 1s" in report
+    assert "**`hooks.teardown[0]` did not succeed**: it did not end within 1s" in report
     assert re.search(r"\| `hooks.setup\[0\]` +\| `POST /orgs` +\| +1 \|", report)
 
 

@@ -24,7 +24,7 @@ from tests.report.stored_results import stored
             340,
             [
                 "1 were never sent because the generator fell behind its schedule",
-                "102 were not sent, as far as is known, because their part of the generator ended",
+                "102 were probably not sent, because their part of the generator ended",
                 "231 have no known end because their part of the generator was lost",
                 "6 were dropped because `max_in_flight` was reached",
             ],

@@ -48,14 +48,14 @@ def test_many_failures_are_counted():
     (line,) = threshold_lines(checked(90.0, 91.0, 92.0, 93.0, expr="duration.p95 < 50ms"))
 
     assert line.result == (
-        "failed in all 4 stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms; 4,000 RPS: 92.0 ms; 1 more stage"
+        "failed in all 4 stages (100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms; 4,000 RPS: 92.0 ms; 1 more stage)"
     )
 
 
 def test_two_failures_are_both():
     (line,) = threshold_lines(checked(90.0, 91.0, expr="duration.p95 < 50ms"))
 
-    assert line.result == "failed in both stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms"
+    assert line.result == "failed in both stages (100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms)"
 
 
 def test_several_configurations_are_named():

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import RateUnit, SearchEnding
+from runner.core.metrics import metric_of
 from runner.core.repeat_results import Capacity, ProbeSummary
 from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
+from runner.report.metric_text import written_bound
 from runner.report.prose import title
 
 _SUSTAINED: Final = "sustained"
@@ -64,10 +66,31 @@ def capacity(results: Results) -> Chart | None:
         "encoding": {**encoding, "shape": _SHAPES, "tooltip": tooltip},
     }
     size: Spec = {"width": chart.WIDTH, "height": chart.HEIGHT}
-    spec: Spec = {"data": chart.values(rows), **size, "layer": [line, dots]}
+    required = _required(searches)
+    layer = [line, dots, *(_rule(bound) for bound in required)]
+    spec: Spec = {"data": chart.values(rows), **size, "layer": layer}
     crosses = "; crosses: undecided" if any(row["result"] == _UNDECIDED for row in rows) else ""
-    subtitle = f"p95 at each tested rate; triangles: not sustained{crosses}"
-    return Chart("capacity", _title(searches, len(results.configurations)), subtitle, spec)
+    dashed = "; dashed: the required p95" if required else ""
+    subtitle = f"p95 at each tested rate; triangles: not sustained{crosses}{dashed}"
+    only_probes = all(stage.find for one in results.configurations for stage in one.stages)
+    covers = frozenset({"throughput", "latency"} if only_probes else ())
+    return Chart("capacity", _title(searches, len(results.configurations)), subtitle, spec, covers)
+
+
+def _required(searches: Sequence[tuple[str, Capacity]]) -> list[float]:
+    """Return the bounds in milliseconds that searches set on the p95 that is drawn."""
+    bounds = {
+        written_bound(expr)
+        for _, search in searches
+        for expr in search.holds
+        if (metric := metric_of(expr)) is not None and metric.path == f"{search.latency}.p95"
+    }
+    return sorted(bound for bound in bounds if bound)
+
+
+def _rule(bound: float) -> Spec:
+    mark = {"type": "rule", "color": chart.RED, "strokeDash": [6, 4], "strokeWidth": 1.5}
+    return {"data": chart.values([{}]), "mark": mark, "encoding": {"y": {"datum": bound}}}
 
 
 def _rows(searches: Sequence[tuple[str, Capacity]]) -> list[Row]:

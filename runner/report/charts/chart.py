@@ -54,12 +54,16 @@ MAIN_IS_THICKER: Final[Spec] = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart; its title is the statement that it supports, and `spec` has neither title nor theme."""
+    """A chart; its title is the statement that it supports, and `spec` has neither title nor theme.
+
+    `covers` names charts that would only repeat numbers of this one.
+    """
 
     name: str
     title: str
     subtitle: str
     spec: Spec
+    covers: frozenset[str] = frozenset()
 
     @property
     def alt(self) -> str:

@@ -22,6 +22,8 @@ _HEIGHT: Final = 200
 _GROWN: Final = 0.1
 """Share by which a part's memory must grow to be named; less is the noise of most run times."""
 _NO_PARTS: Final = frozenset({Role.SYSTEM.value, Role.OTHER.value, Role.RUNNER.value, Role.DAEMON.value})
+_NOT_UNDER_TEST: Final = _NO_PARTS | {Role.GENERATOR.value}
+"""What the title names only where nothing else was measured: it is about the system under test."""
 
 
 def memory_by_role(results: Results) -> Chart | None:
@@ -49,7 +51,8 @@ def memory_by_role(results: Results) -> Chart | None:
             "tooltip": chart.tooltip("panel", "stage", "series", "mib"),
         },
     }
-    largest = max(rows, key=lambda row: float(row["mib"] or 0))
+    tested = [row for row in rows if row["series"] not in _NOT_UNDER_TEST]
+    largest = max(tested or rows, key=lambda row: float(row["mib"] or 0))
     where = next(
         one for one in stages if one.label == largest["stage"] and one.configuration == largest["panel"]
     )
@@ -75,7 +78,8 @@ def memory_over_time(results: Results) -> Chart | None:
             series.setdefault(part, []).append(float(row["mib"] or 0))
     colours = role_colours(str(row["series"]) for row in rows)
     spec = time_panel(bands, rows, chart.quantitative("mib", "Memory (MiB)"), colours, _HEIGHT)
-    return Chart("memory-over-time", _growth(series), "Resident memory by part, each second", spec)
+    covers = frozenset({"memory"} if len(measured_stages(results)) == 1 else ())
+    return Chart("memory-over-time", _growth(series), "Resident memory by part, each second", spec, covers)
 
 
 def _seconds(band: Band) -> Iterator[Row]:

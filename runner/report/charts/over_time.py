@@ -122,9 +122,10 @@ def over_time(results: Results) -> Chart | None:
         "spacing": 8,
     }
     targets = "; red line: target RPS" if has_target else ""
-    late = "; what came after a window is left out" if any(map(_has_slower, bands)) else ""
+    late = "; responses after the end of a window are left out" if any(map(_has_slower, bands)) else ""
     subtitle = f"Each second in the order of the run; darker: warm-up{targets}{late}"
-    return Chart("over-time", _title(bands), subtitle, spec)
+    covers = frozenset({"throughput"} if len(stages) == 1 and has_target else ())
+    return Chart("over-time", _title(bands), subtitle, spec, covers)
 
 
 def bands_of(stages: Sequence[MeasuredStage]) -> list[Band]:
@@ -280,9 +281,18 @@ def _title(bands: Sequence[Band]) -> str:
         (moment, band) for band in bands for moment in band.moments if moment.p95_ms and moment.t_s > 0
     ]
     if not seconds:
-        return "Responses per second over time"
+        return _range_title(bands)
     worst, band = max(seconds, key=lambda second: second[0].p95_ms or 0.0)
     return (
-        f"The slowest second of a window was {worst.t_s:g} s into {band.place}: "
-        f"p95 {number_format.ms(worst.p95_ms)} ms at {number_format.rate(worst.rps)} responses per second"
+        f"The slowest second, {worst.t_s:g} s into the window of {band.place}, had a p95 of "
+        f"{number_format.ms(worst.p95_ms)} ms at {number_format.rate(worst.rps)} responses per second"
     )
+
+
+def _range_title(bands: Sequence[Band]) -> str:
+    """Return between what the rate of a single window varied; of several, what the chart shows."""
+    counted = (moment.rps for band in bands for moment in band.moments if moment.t_s > 0)
+    rates = [rps for rps in counted if rps is not None]
+    if len(bands) > 1 or not rates:
+        return "Responses per second over time"
+    return f"From {number_format.rate(min(rates))} to {number_format.rate(max(rates))} responses per second"

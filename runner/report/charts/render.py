@@ -33,10 +33,12 @@ _CHARTS: Final = (
 def charts(results: Results) -> list[Chart]:
     """Return every chart that the results have data for, in the order to show them.
 
-    A chart whose numbers cannot be drawn, such as a negative one on a logarithmic axis, is left out: it
-    must not cost the report.
+    One that would repeat what another shows is left out. So is one whose numbers cannot be drawn, such as a
+    negative one on a logarithmic axis: it must not cost the report.
     """
-    return [chart for draw in _CHARTS if (chart := _drawn(draw, results)) is not None]
+    drawn = [chart for draw in _CHARTS if (chart := _drawn(draw, results)) is not None]
+    covered = {name for chart in drawn for name in chart.covers}
+    return [chart for chart in drawn if chart.name not in covered]
 
 
 def _drawn(draw: Draw, results: Results) -> Chart | None:

@@ -77,7 +77,7 @@ def funnels(results: Results) -> Chart | None:
         "resolve": {"scale": {"color": "shared"}},
     }
     where = {funnel.place.place(several=several) for funnel in found}
-    subtitle = f"Users left after each step at {number_format.listed(sorted(where))}; red: lost at the step"
+    subtitle = f"Users who completed each step, {number_format.listed(sorted(where))}; red: lost at the step"
     return Chart(FUNNELS, _title(found, several=several), subtitle, spec)
 
 
@@ -151,7 +151,7 @@ def _title(found: Sequence[_Funnel], *, several: bool) -> str:
     steps = [(lost / funnel.started, step, funnel) for funnel in found for step, _, lost in funnel.steps]
     share, step, worst = max(steps, key=lambda one: one[0])
     if not share:
-        return "Every user who started a scenario came through all of its steps"
+        return "Every user who started a scenario completed all of its steps"
     where = f" at {worst.place.place(several=several)}" if several else ""
     lost = f"{number_format.share(share)} of those who started"
     return f"{worst.scenario} loses most users at {step}{where}: {lost}"

@@ -47,14 +47,17 @@ def cpu(stages: WhyStages) -> Chart | None:
     many = stages.has_several_levels
     spec = _lines(stages, rows, colours, bound) if many else _bars(rows, colours, bound)
     of = f"; dashed: {bound[1]}" if bound else ""
-    return Chart(
-        "why", _title(stages, role), f"CPU cores by role{' against the rate' if many else ''}{of}", spec
-    )
+    subtitle = f"CPU cores by role{' against the rate' if many else ''}{of}"
+    covers = frozenset(() if many or stages.configuration else {"cpu"})
+    return Chart("why", _title(stages, role), subtitle, spec, covers)
 
 
 def _title(stages: WhyStages, role: str) -> str:
     """Return the number of the evidence, and how much CPU the part used if that is another number."""
     number, used = stages.main_number, stages.limited.cpu_cores.get(role)
+    if used and number and number.name == _HOST_CPU and stages.host_cores:
+        cores = number_format.plural(stages.host_cores, "core")
+        return f"{stages.place}, the host used {number_format.cores(number.value)} of its {cores}"
     if used is None or number is None or number.unit == "cores":
         return stages.statement()
     return f"{stages.statement()}; {role_name(role)} used {number_format.cores(used.avg)} cores"

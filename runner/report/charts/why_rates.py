@@ -73,7 +73,8 @@ def latency(stages: WhyStages) -> Chart | None:
     words = number_format.listed([f"bound of {expr}" for _, expr in bounds])
     subtitle = f"{title.removesuffix(' (ms)')} against the rate{f'; dashed: {words}' if words else ''}"
     spec = {**chart.size(), "layer": [line, *rules]}
-    return Chart("why", _latency_title(stages, field), subtitle, spec)
+    covers = frozenset({"latency"} if kind == "response_time" else ())
+    return Chart("why", _latency_title(stages, field), subtitle, spec, covers)
 
 
 def _kind(stage: Stage) -> str:

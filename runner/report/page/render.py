@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from runner.core.metrics import METRICS
 from runner.core.results import Results
 from runner.core.stage_results import Stage
-from runner.report import conclusion, number_format
+from runner.report import conclusion, metric_text, number_format
 from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, untitled
 from runner.report.charts.render import charts
@@ -30,10 +31,12 @@ from runner.report.page.columns import (
 from runner.report.page.evidence import limits_ruled_out, verdict_groups
 from runner.report.page.links import ExternalFiles, Link
 from runner.report.page.markdown_html import render_template, to_html
-from runner.report.page.rows import PartRow, StageRow, request_rows, scenario_rows, stage_rows
+from runner.report.page.rows import PartRow, StageRow, request_rows, scenario_rows, stage_rows, tone_of
 from runner.report.page.sections import node_tables, placed, row_count, service_tables
 from runner.report.prose import aborted
 from runner.report.threshold_lines import threshold_lines
+
+_OF_STEPS = frozenset(metric_text.heading(METRICS[path]) for path in ("duration.p50", "duration.p99"))
 
 
 def render_page(
@@ -78,12 +81,14 @@ def render_page(
 
 def _beginning(results: Results) -> dict[str, object]:
     """Return the variables of what the page says first."""
+    head = headline(results)
     return {
         "title": results.experiment.title,
         "objective": results.experiment.objective,
         "run": results.run,
         "aborted": to_html(aborted(results.run)),
-        "head": headline(results),
+        "head": head,
+        "limit_tone": tone_of(head.limited) if head.limited else "",
         "conclusion": to_html(conclusion.conclusion([shown(one) for one in results.configurations])),
     }
 
@@ -106,7 +111,7 @@ def _tables(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
     requests = request_rows(results.configurations)
     scenarios = scenario_rows(results.configurations)
     return {
-        "columns": _filled(COLUMNS, [row.stage for row in rows]),
+        "columns": _filled(_stage_columns(scenarios), [row.stage for row in rows]),
         "requests": requests,
         "request_columns": _filled(REQUEST_COLUMNS, [row.part for row in requests]),
         "share": number_format.share,
@@ -119,6 +124,12 @@ def _tables(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
         "row_count": row_count,
         "verdict_definition": VERDICT,
     }
+
+
+def _stage_columns(scenarios: Sequence[PartRow]) -> list[Column]:
+    """Return the columns of the table of stages; with scenarios, steps have a table for the rest."""
+    left_out = _OF_STEPS if scenarios else frozenset()
+    return [column for column in COLUMNS if column.heading not in left_out]
 
 
 def _what(scenarios: Sequence[PartRow]) -> str:

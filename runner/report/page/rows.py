@@ -27,15 +27,20 @@ class StageRow:
     @property
     def tone(self) -> str:
         """The colour of its verdict: ``good``, ``warn`` or ``bad``; empty for a stage that was not run."""
-        if self.stage.status is StageStatus.NOT_RUN:
-            return ""
-        if self.stage.validity.status is Validity.INVALID or self.stage.status is StageStatus.FAILED:
-            return "bad"
-        return "good" if self.stage.verdict.code is Limit.WITHIN_CAPACITY else "warn"
+        return tone_of(self.stage)
 
     def place(self, *, several: bool) -> str:
         """Return what it is called, after its configuration if there are several."""
         return f"{self.configuration}, {self.stage.title}" if several else self.stage.title
+
+
+def tone_of(stage: Stage) -> str:
+    """Return the colour of a stage's verdict: ``good``, ``warn`` or ``bad``; empty if it was not run."""
+    if stage.status is StageStatus.NOT_RUN:
+        return ""
+    if stage.validity.status is Validity.INVALID or stage.status is StageStatus.FAILED:
+        return "bad"
+    return "good" if stage.verdict.code is Limit.WITHIN_CAPACITY else "warn"
 
 
 @dataclass(frozen=True, slots=True)

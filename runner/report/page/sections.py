@@ -22,7 +22,7 @@ from runner.report.traffic_table import traffic_table
 
 _Table: TypeAlias = Callable[[Sequence[Stage]], Markdown]
 _SECTIONS: Final = {
-    "stages": ("configurations", "throughput", "latency", "ramps", "capacity", "distribution", "over-time"),
+    "stages": ("capacity", "configurations", "throughput", "latency", "ramps", "distribution", "over-time"),
     "scenarios": ("scenarios",),
     "requests": ("requests",),
     "services": ("cpu", "memory", "memory-over-time"),
@@ -77,8 +77,6 @@ def _is_alone(chart: Chart, charts: Sequence[Chart]) -> bool:
 def placed(results: Results, drawn: Sequence[Chart]) -> ShownCharts:
     """Return the charts in their places; each is shown once."""
     by_name = {chart.name: chart for chart in drawn}
-    if sum(len(one.stages) for one in results.configurations) == 1:
-        by_name.pop("latency", None)  # a curve of one point; its percentiles have a chart of their own
     picture = by_name.pop(picture_of(results, by_name.keys()), None) if by_name else None
     sections = {
         section: [by_name[name] for name in names if name in by_name] for section, names in _SECTIONS.items()

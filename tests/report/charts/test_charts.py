@@ -76,9 +76,10 @@ def test_of_many_stages_the_distribution_shows_the_slowest_and_their_number():
 
 
 def test_every_series_of_the_capacity_curve_fades_with_its_line():
-    layers = capacity(stored("capacity")).spec["layer"]
+    *series, required = capacity(stored("capacity")).spec["layer"]
 
-    assert all("opacity" in layer["encoding"] for layer in layers)
+    assert all("opacity" in layer["encoding"] for layer in series)
+    assert required["encoding"]["y"]["datum"] == 50.0
 
 
 def test_a_description_is_one_line_whatever_the_title():
@@ -194,11 +195,37 @@ def test_stages_follow_each_other_in_the_order_of_the_run_and_every_stage_has_it
 
 
 def test_a_role_outside_the_list_may_use_the_most_cpu():
-    results = stored("docker-4k")
-    usage = first_stage(results).cpu_cores
-    results = with_stage(results, cpu_cores={**usage, "postgres": replace(usage["system"], avg=1.5)})
+    results = stored("single-process")
+    usage = results.configurations[0].stages[-1].cpu_cores
+    results = with_stage(results, (0, 3), cpu_cores={**usage, "postgres": replace(usage["system"], avg=1.5)})
 
     assert "postgres used the most, 1.50" in named(results)["cpu"].title
+
+
+def test_a_number_is_drawn_once():
+    single, ladder, within = stored("docker-4k"), stored("hop-ladder"), stored("quickstart")
+
+    of_single = named(single)
+    assert of_single["why"].title == "At 4,000 RPS, the host used 1.99 of its 2 cores"
+    assert not {"cpu", "throughput"} & set(of_single)
+    assert "latency" not in named(within)
+    assert named(within)["why"].title.endswith("ms")
+    assert {"throughput", "latency", "cpu", "memory"} <= set(named(ladder))
+    one_stage_each = ladder
+    for at, configuration in enumerate(ladder.configurations):
+        one_stage_each = with_configuration(one_stage_each, at, stages=configuration.stages[1:])
+    drawn = named(one_stage_each)
+    assert "throughput" not in drawn
+    assert {row["target"] for row in drawn["configurations"].spec["data"]["values"]} == {4000.0}
+
+
+def test_configurations_with_a_search_are_drawn_at_the_rate_that_it_found():
+    chart = named(stored("capacity"))["configurations"]
+
+    rows = {row["configuration"]: (row["rate"], row["limit"]) for row in chart.spec["data"]["values"]}
+    searches = {one.title: one.capacity[0] for one in stored("capacity").configurations}
+    assert rows == {name: (one.held_rps, one.limited_by.value) for name, one in searches.items()}
+    assert chart.title.startswith("connection=keep-alive sustains ")
 
 
 def test_labels_of_stages_that_would_overlap_are_slanted():

@@ -260,8 +260,11 @@ def test_charts_of_real_runs_are_drawn_and_state_a_finding(name):
 
     names = {chart.name for chart in drawn}
     several = max(len(one.stages) for one in results.configurations) > 1
-    assert names >= {"throughput", "cpu"} | ({"latency"} if several else set())
-    assert ("capacity" in names) == (name in {"capacity", "replicas-usl"})
+    searched = name in {"capacity", "replicas-usl"}
+    assert names >= ({"over-time", "cpu"} if several else {"why", "over-time"})
+    assert ("throughput" in names) == (several and not searched)
+    assert ("latency" in names) == (several and not searched and name != "quickstart")  # which `why` shows
+    assert ("capacity" in names) == searched
     assert ("configurations" in names) == (len(results.configurations) > 1)
     assert all(re.search(r"\d", chart.title) for chart in drawn), [chart.title for chart in drawn]
     pictures = draw(drawn) if name in DRAWN else {}
