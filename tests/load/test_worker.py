@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -25,9 +27,9 @@ def respond(client: socket.socket, _: bytes) -> None:
 
 
 @contextlib.contextmanager
-def worker(stage: WorkerOrder):
+def worker(stage: WorkerOrder, stdout: int = subprocess.PIPE):
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "runner.load.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-P", "-m", "runner.load.worker"], stdin=subprocess.PIPE, stdout=stdout
     )
     try:
         process.stdin.write(stage.to_json())
@@ -40,6 +42,10 @@ def worker(stage: WorkerOrder):
 
 def start(process: subprocess.Popen) -> None:
     decode(process.stdout.readline(), WorkerReady)
+    begin(process)
+
+
+def begin(process: subprocess.Popen) -> None:
     process.stdin.write(WorkerStart(time.monotonic_ns() + 50_000_000).to_json())
     process.stdin.flush()
 
@@ -88,17 +94,44 @@ def test_a_worker_ignores_ctrl_c():
     assert sum(second.succeeded for second in seconds) == 20
 
 
+def fill(pipe: int) -> None:
+    """Leave no room in a pipe, so that its next writer has to wait for the reader."""
+    blocking = os.get_blocking(pipe)  # which the worker has set: it is the same pipe
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(pipe, b"\n"):
+            pass
+    os.set_blocking(pipe, blocking)
+
+
 def test_a_runner_that_does_not_read_does_not_block_the_load():
-    with scripted(respond) as port, worker(order(port, duration=3.0, rate=100.0)) as process:
-        fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
-        start(process)
-        time.sleep(3.5)
+    received = itertools.count()
+    beyond_the_first_seconds = threading.Event()
 
-        seconds, end = reports(process)
+    def count_and_respond(client: socket.socket, request: bytes) -> None:
+        respond(client, request)
+        if next(received) == 250:
+            beyond_the_first_seconds.set()
 
-    assert sum(second.succeeded for second in seconds) == 300
-    assert end.longest_stall_ns == 0
-    assert len(seconds) >= 3
+    reading, writing = os.pipe()
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
+    with (
+        scripted(count_and_respond) as port,
+        os.fdopen(reading, "rb") as lines,
+        worker(order(port, duration=60.0, rate=100.0), stdout=writing) as process,
+    ):
+        decode(lines.readline(), WorkerReady)
+        fill(writing)
+        os.close(writing)
+        begin(process)
+
+        assert beyond_the_first_seconds.wait(30)
+        process.stdin.close()
+
+        *seconds, _ = (decode_progress(line) for line in lines if line != b"\n")
+        process.stdin = None
+    assert [second.index for second in seconds] == list(range(max(2, len(seconds))))
+    assert {second.scheduled for second in seconds} == {100}
 
 
 def test_an_order_survives_the_pipe_byte_for_byte():
