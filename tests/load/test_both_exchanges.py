@@ -76,7 +76,6 @@ BEHAVIOURS = {
     "garbage behind it": sends(OK + b"garbage"),
     "another response later": sends(OK, OK, pause=0.003),
     "interim alone later": sends(OK, b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.003),
-    "timed out later": sends(OK, b"HTTP/1.1 408 Request Timeout\r\n\r\n", pause=0.003),
     "asks to close": then_closes(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")),
     "token": answer(b"Server: x", b"Content-Type: application/json"),
     "other token": answer(body=b'{"token": ["longer", 1]}'),
