@@ -10,7 +10,7 @@ from runner.agent.observation import observe
 from runner.agent.requests import request
 from runner.cluster import agent_answers
 from runner.cluster.agent_asks import Answer
-from runner.observe.node.messages import OBSERVE
+from runner.observe.node.kind import OBSERVE
 
 MODULES: Final = frozenset(
     {"runner.load.worker", "runner.load.responder", "runner.load.try_worker", "runner.load.file_keeper"}

@@ -7,6 +7,11 @@ Its first line is a `HubOrder`. The end of its standard input ends it, and with 
 
 from __future__ import annotations
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # nothing is garbage yet, and to look for it takes a tenth of the time of the imports
+
 import os
 import resource
 import sys
@@ -209,6 +214,8 @@ async def _run_until_signal() -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     sys.setrecursionlimit(_MOST_FRAMES)
     _allow_most_files()
     sys.exit(trio.run(_run_until_signal))

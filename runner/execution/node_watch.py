@@ -28,7 +28,8 @@ from runner.execution.observed_node import ObservedNode
 from runner.observe.bounds import BoundExceeded, PageUnreadable
 from runner.observe.clock import sleep_until
 from runner.observe.counters.page_watch import Pages
-from runner.observe.node.messages import OBSERVE, STOP, encode
+from runner.observe.node.kind import OBSERVE
+from runner.observe.node.messages import STOP, encode
 from runner.stack.host_identity import boot_id
 
 _RECENT_NS: Final[Nanoseconds] = 300 * NS_PER_S

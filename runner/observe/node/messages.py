@@ -12,8 +12,6 @@ from runner.core.facts import Window
 from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample
 from runner.core.units import Seconds
 
-OBSERVE: Final = "observe"
-"""Of the question that carries an order."""
 STOP: Final = b'"stop"'
 """What the runner tells an agent whose observation is to end now."""
 AGENT: Final = "agent"

@@ -19,10 +19,9 @@ from runner.cluster.lines import LineReader, LineTooLong, LineWriter
 from runner.cluster.placement import HUB_ALIAS, Node, PlacedFile
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
-from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, run_concurrently
+from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
 from runner.stack.docker.responses import Created
 from runner.stack.swarm.attached import ContainerOutput, attach
-from runner.stack.swarm.manager import own_node
 from runner.stack.swarm.naming import object_labels, object_name
 
 NAME: Final = "hub"
@@ -106,6 +105,7 @@ async def start_hub(
     command: Sequence[str],
     network: str | None,
     files: Sequence[PlacedFile],
+    node: Node,
 ) -> HubChannel:
     """Start the hub and return the lines to and from it.
 
@@ -116,6 +116,7 @@ async def start_hub(
         command: With arguments.
         network: The run's network that agents reach it on; None for that of the manager's node.
         files: That it finds when it starts, readable by its own user only.
+        node: That of the engine.
 
     Raises:
         StackFailed: It could not be started.
@@ -126,31 +127,24 @@ async def start_hub(
         created = await engine.read(Created, engine.api.create_container, **arguments)
         if files:
             await engine.call(engine.api.put_archive, created.id, "/", _archive(files))
-        return await _start_attached(engine, created.id, on_network=network is not None)
+        address = node.address if network is None else HUB_ALIAS
+        return await _start_attached(engine, created.id, address, node.name)
     except EngineRefused as refused:
         raise StackFailed(
             f"the hub could not be started: {refused.reason}", hint=hub_advice(refused)
         ) from refused
 
 
-async def _start_attached(engine: Engine, container: str, *, on_network: bool) -> HubChannel:
-    """Start a container whose lines are attached first, so that none is missed.
-
-    Its start takes seconds; meanwhile the engine tells where it is.
-    """
+async def _start_attached(engine: Engine, container: str, address: str, node: str) -> HubChannel:
+    """Start a container whose lines are attached first, so that none is missed."""
     stream, output = await attach(engine, container)
-    nodes: list[Node] = []
-
-    async def ask() -> None:
-        nodes.append(await own_node(engine))
-
+    hub = HubChannel(engine, container, stream, output, address, node)
     try:
-        await run_concurrently([ask, partial(engine.call, engine.api.start, container)])
+        await engine.call(engine.api.start, container)
     except BaseException:
-        await HubChannel(engine, container, stream, output, "", "").aclose()
+        await hub.aclose()
         raise
-    (node,) = nodes
-    return HubChannel(engine, container, stream, output, HUB_ALIAS if on_network else node.address, node.name)
+    return hub
 
 
 def hub_advice(refused: EngineRefused) -> str:

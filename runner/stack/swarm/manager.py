@@ -20,8 +20,8 @@ _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _UNKNOWN_ADDRESSES: Final = {"", "0.0.0.0", "127.0.0.1"}  # noqa: S104  (compared, not listened on)
 
 
-async def connect_to_manager() -> Engine:
-    """Connect to the engine in DOCKER_HOST, which must be a manager of a swarm.
+async def connect_to_manager() -> tuple[Engine, str]:
+    """Connect to the engine in DOCKER_HOST, which must be a manager of a swarm; also returns its node's id.
 
     Raises:
         EnvironmentLacks: There is no such engine, or it is not a manager.
@@ -40,7 +40,7 @@ async def connect_to_manager() -> Engine:
     except BaseException:
         engine.close()
         raise
-    return engine
+    return engine, info.swarm.node_id
 
 
 def refuse_others(state: SwarmState, base_url: str) -> None:
@@ -80,19 +80,6 @@ async def list_nodes(engine: Engine) -> tuple[Node, ...]:
     count = Counter(node.description.hostname for node in details)
     nodes = (_node(node, unique=count[node.description.hostname] == 1) for node in details)
     return tuple(sorted(nodes, key=lambda node: node.name))
-
-
-async def own_node(engine: Engine) -> Node:
-    """Return the node of an engine of the swarm.
-
-    Raises:
-        EnvironmentLacks: The engine does not answer, or is in no swarm.
-    """
-    info = await engine.read(EngineInfo, engine.api.info)
-    node = next((node for node in await list_nodes(engine) if node.id == info.swarm.node_id), None)
-    if node is None:
-        raise EnvironmentLacks(f"the Docker Engine at {engine.base_url} is no node of a swarm any more")
-    return node
 
 
 def _node(details: NodeDetails, *, unique: bool) -> Node:

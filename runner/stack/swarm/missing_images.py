@@ -14,7 +14,6 @@ from runner.core.units import Seconds
 from runner.experiment.suggestions import join_words
 from runner.stack.docker.engine import run_concurrently
 from runner.stack.docker.images import Image
-from runner.stack.swarm.manager import own_node
 from runner.stack.swarm.tasks import NO_IMAGE
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ async def refuse_missing(placer: SwarmPlacer, needed: Iterable[NeededImage], *, 
         by_id.setdefault(one.image.id, []).append(one)
     if not by_id:
         return
-    own = await own_node(placer.engine)
+    own = await placer.own_node()
     missing: dict[str, list[NeededImage]] = {}
     nodes: dict[str, Node] = {}
 

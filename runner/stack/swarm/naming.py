@@ -31,3 +31,8 @@ def object_name(run_id: str, name: str) -> str:
 def object_labels(run_id: str, role: str) -> dict[str, str]:
     """Return the labels of an object of the swarm; runners on other machines see it too."""
     return {**labels.run_labels(run_id, role), **labels.SHARED}
+
+
+def plan_label(run_id: str, name: str) -> list[str]:
+    """Return the labels by which the objects of a plan of a run are found."""
+    return [f"{labels.RUN}={run_id}", f"{PLAN}={name}"]

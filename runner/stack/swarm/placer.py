@@ -12,42 +12,22 @@ import trio
 from runner.cluster.placement import Node, PlacedFile, Task, TaskPlan
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
-from runner.stack.docker import labels
-from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
+from runner.stack.docker.engine import Engine, EngineRefused
 from runner.stack.docker.images import Supplier
 from runner.stack.docker.responses import Created
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.files import check_files, create_files
 from runner.stack.swarm.hub_container import HubChannel, start_hub
-from runner.stack.swarm.logs import last_lines
-from runner.stack.swarm.manager import connect_to_manager, list_nodes, plain_reason
-from runner.stack.swarm.naming import NETWORK_ROLE, PLAN, object_labels, object_name
-from runner.stack.swarm.node_choice import ready_nodes
+from runner.stack.swarm.manager import connect_to_manager, plain_reason
+from runner.stack.swarm.naming import NETWORK_ROLE, object_labels, object_name, plan_label
 from runner.stack.swarm.removal import remove_plan, remove_swarm_run, sweep_swarm
-from runner.stack.swarm.responses import CreatedObject, TaskDetails
+from runner.stack.swarm.responses import CreatedObject
+from runner.stack.swarm.run_tasks import RunTasks
 from runner.stack.swarm.service_spec import service_spec
-from runner.stack.swarm.shared_look import LOOK_INTERVAL_S, SharedLook
 from runner.stack.swarm.task_ends import TaskEnds
-from runner.stack.swarm.tasks import (
-    ENDED,
-    REMOVED,
-    RUNNING,
-    ended_error,
-    first_ended,
-    list_tasks,
-    to_tasks,
-    waiting_error,
-    without_node,
-)
 from runner.stack.watchdog_docker import SWARM
 
-_NO_NODE_WITHIN_S: Final[Seconds] = 10.0
-"""How long the manager may find no node: another run's tasks may just be on their way out."""
-_FIRST_LOOK_S: Final[Seconds] = 0.3
-"""No task runs, and none is refused, sooner."""
 _REMOVED_WITHIN_S: Final[Seconds] = 30.0
-_OUTPUT_WITHIN_S: Final[Seconds] = 5.0
-_QUOTED_LINES: Final = 5
 _NAMED: Final = 5
 
 
@@ -58,30 +38,36 @@ class SwarmPlacer:
         engine: A manager's.
         run_id: The run, part of every label and name.
         supplier: Obtains images for that engine.
+        own_id: The id of that manager's node.
 
     Attributes:
         is_emptied: Whether the manager has nothing of the run any more: the swarm itself then removes what is
             on nodes that are down.
     """
 
-    def __init__(self, engine: Engine, run_id: str, supplier: Supplier) -> None:
+    def __init__(self, engine: Engine, run_id: str, supplier: Supplier, own_id: str) -> None:
         self.engine = engine
         self.run_id = run_id
         self.supplier = supplier
         self.is_emptied = False
         self._hubs: list[HubChannel] = []
-        self._names: Mapping[str, str] = {"": ""}
         self._networks: set[str] = set()
         self._making_network = trio.Lock()
-        self._look = SharedLook(engine, run_id)
+        self._tasks = RunTasks(engine, run_id, own_id)
         self._ends = TaskEnds(engine)
         self._ending: set[str] = set()
 
     async def nodes(self) -> tuple[Node, ...]:
         """Return all nodes, those that are not ready included, by name."""
-        nodes = await list_nodes(self.engine)
-        self._names = {node.id: node.name for node in nodes} | {"": ""}
-        return nodes
+        return await self._tasks.nodes()
+
+    async def own_node(self) -> Node:
+        """Return the manager's node.
+
+        Raises:
+            EnvironmentLacks: It has left the swarm.
+        """
+        return await self._tasks.own_node()
 
     async def network(self, name: str) -> str:
         """Return the run's network of this name, which spans all nodes; it is made on the first call.
@@ -122,7 +108,7 @@ class SwarmPlacer:
         check_files(plan.files)
         try:
             service = await self._create(plan)
-            return await self._wait_running(plan, service, within)
+            return await self._tasks.wait_running(plan, service, within)
         except BaseException:
             with trio.CancelScope(shield=True):
                 await self.remove(plan.name, wait=False)
@@ -139,22 +125,6 @@ class SwarmPlacer:
             raise StackFailed(f"the swarm does not take {plan.name}: {reason}") from refused
         return response.id
 
-    async def _wait_running(self, plan: TaskPlan, service: str, within: Seconds) -> tuple[Task, ...]:
-        began = trio.current_time()
-        wanted = await self._wanted(plan)
-        await trio.sleep_until(began + _FIRST_LOOK_S)
-        while True:
-            tasks = await self._named(await self._look.tasks_of(service))
-            waited = trio.current_time() - began
-            if ended := first_ended(tasks):
-                raise await self._ended(plan, ended)
-            if wanted and len(tasks) >= wanted and all(task.state == RUNNING for task in tasks):
-                return tasks
-            hopeless = without_node(tasks) or (plan.one_per_node and not wanted)
-            if waited > (min(within, _NO_NODE_WITHIN_S) if hopeless else within):
-                raise waiting_error(plan, tasks, await self.nodes(), round(waited, 1))
-            await trio.sleep(LOOK_INTERVAL_S)
-
     async def reasons(self, plan: TaskPlan, *, within: Seconds) -> Mapping[str, str]:
         """Place a program that ends at once, once on each node; return node id to what the engine says of it.
 
@@ -163,43 +133,18 @@ class SwarmPlacer:
         """
         try:
             service = await self._create(plan)
-            wanted, began = await self._wanted(plan), trio.current_time()
-            while True:
-                tasks = await self._named(await self._look.tasks_of(service))
-                ended = sum(task.state in ENDED for task in tasks)
-                if ended >= wanted or trio.current_time() > began + within:
-                    return {task.node_id: task.error for task in tasks}
-                await trio.sleep(LOOK_INTERVAL_S)
+            tasks = await self._tasks.wait_ended(plan, service, within)
+            return {task.node_id: task.error for task in tasks}
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(_REMOVED_WITHIN_S):
-                await remove_plan(self.engine, self._label(plan.name))
-
-    async def _wanted(self, plan: TaskPlan) -> int:
-        """Return how many tasks a plan has."""
-        if not plan.one_per_node:
-            return plan.replicas
-        return len(ready_nodes(await self.nodes(), plan.constraints))
-
-    async def _ended(self, plan: TaskPlan, task: Task) -> StackFailed:
-        node = next((node for node in await self.nodes() if node.id == task.node_id), None)
-        output = await self._output_of(task, _QUOTED_LINES) if task.container_id else ()
-        return ended_error(plan, task, node, output)
+                await remove_plan(self.engine, plan_label(self.run_id, plan.name))
 
     async def tasks(self, name: str) -> tuple[Task, ...]:
         """Return the tasks of a plan as they are now, by slot and node; empty if there is no such plan.
 
         Those of a removed plan of this name, which stay on nodes that are down, are not among them.
         """
-        tasks = await list_tasks(self.engine, {"label": self._label(name)})
-        return await self._named([task for task in tasks if task.desired_state != REMOVED])
-
-    async def _named(self, details: Sequence[TaskDetails]) -> tuple[Task, ...]:
-        if any(task.node_id not in self._names for task in details):
-            await self.nodes()
-        return to_tasks(details, self._names)
-
-    def _label(self, name: str) -> list[str]:
-        return [f"{labels.RUN}={self.run_id}", f"{PLAN}={name}"]
+        return await self._tasks.of_plan(name)
 
     async def start_hub(
         self, *, image: str, command: Sequence[str], network: str | None, files: Sequence[PlacedFile] = ()
@@ -210,30 +155,20 @@ class SwarmPlacer:
             StackFailed: It could not be started.
         """
         hub = await start_hub(
-            self.engine, self.run_id, image=image, command=command, network=network, files=files
+            self.engine,
+            self.run_id,
+            image=image,
+            command=command,
+            network=network,
+            files=files,
+            node=await self.own_node(),
         )
         self._hubs.append(hub)
         return hub
 
     async def output(self, name: str, lines: int) -> Mapping[str, tuple[str, ...]]:
         """Return the last lines of each task of a plan, by task id; empty where there are none."""
-        found: dict[str, tuple[str, ...]] = {}
-
-        async def read(task: Task) -> None:
-            found[task.id] = await self._output_of(task, lines)
-
-        async with trio.open_nursery() as nursery:
-            for task in await self.tasks(name):
-                nursery.start_soon(read, task)
-        return found
-
-    async def _output_of(self, task: Task, lines: int) -> tuple[str, ...]:
-        with trio.move_on_after(_OUTPUT_WITHIN_S):
-            try:
-                return await self.engine.look(last_lines, self.engine.api, task.id, lines)
-            except (EngineRefused, EngineUnavailable):
-                return ()
-        return ()
+        return await self._tasks.output(name, lines)
 
     async def remove(self, name: str, *, wait: bool = True) -> None:
         """Remove a program; waits half a minute at most.
@@ -248,7 +183,7 @@ class SwarmPlacer:
         if not wait:
             self._ending.add(name)
         with trio.move_on_after(_REMOVED_WITHIN_S):
-            await remove_plan(self.engine, self._label(name), self._ends if wait else None)
+            await remove_plan(self.engine, plan_label(self.run_id, name), self._ends if wait else None)
 
     async def wait_removed(self) -> None:
         """Wait for the end of the tasks that `remove` did not wait for; half a minute at most.
@@ -258,7 +193,7 @@ class SwarmPlacer:
         """
         with trio.move_on_after(_REMOVED_WITHIN_S):
             for name in tuple(self._ending):
-                await self._ends.wait(self._label(name))
+                await self._ends.wait(plan_label(self.run_id, name))
                 self._ending.discard(name)
 
     async def remove_all(self) -> str:
@@ -285,9 +220,8 @@ async def open_placer(context: StackContext) -> AsyncIterator[SwarmPlacer]:
     Raises:
         EnvironmentLacks: There is no manager that may be used.
     """
-    engine = await connect_to_manager()
-    images = Supplier.of(engine, context)
-    placer = SwarmPlacer(engine, context.run_id, images)
+    engine, own_id = await connect_to_manager()
+    placer = SwarmPlacer(engine, context.run_id, Supplier.of(engine, context), own_id)
     url = SWARM + engine.base_url
     try:
         await _sweep(engine, context)

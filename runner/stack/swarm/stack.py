@@ -16,7 +16,6 @@ from runner.experiment.service_addresses import Addresses
 from runner.stack.docker.exec import run_in_container
 from runner.stack.programs import no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult
-from runner.stack.swarm.manager import own_node
 from runner.stack.swarm.monitor import Monitor
 from runner.stack.swarm.parts import PartTask
 from runner.stack.swarm.placer import SwarmPlacer
@@ -108,7 +107,7 @@ class SwarmStack:
         if one is None:
             raise no_such_part(part, self.parts)
         engine = self.placer.engine
-        here = await own_node(engine)
+        here = await self.placer.own_node()
         if one.node.id != here.id or not engine.base_url.startswith(_THIS_MACHINE):
             raise EnvironmentLacks(
                 f"no program can be run inside {part} on {one.node.name}: in a swarm that is possible only "
