@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
@@ -41,6 +42,18 @@ class AgentInfo(Struct, frozen=True, kw_only=True):
     boot_id: Word = ""
     modules: Annotated[tuple[Word, ...], Meta(max_length=64)] = ()
     kinds: Annotated[tuple[Word, ...], Meta(max_length=64)] = ()
+
+
+def on_same_machine(agents: Mapping[str, AgentInfo], node: str) -> tuple[str, ...]:
+    """Return the names of other nodes whose agents see the same running kernel; none if that is not known.
+
+    Args:
+        agents: By their nodes' names.
+        node: Name of a node.
+    """
+    boot_id = agents[node].boot_id if node in agents else ""
+    same = (name for name, info in agents.items() if boot_id and info.boot_id == boot_id)
+    return tuple(sorted(name for name in same if name != node))
 
 
 class ClockOffset(Struct, frozen=True, kw_only=True):

@@ -124,6 +124,7 @@ class NodeFacts(Struct, frozen=True, omit_defaults=True):
         architecture: As the engine names it, such as ``x86_64``.
         engine: Version of its Docker Engine.
         kernel: Release of its kernel; empty where it is not known.
+        same_machine: Names of the other nodes that have the same running kernel: they share its processors.
         runs: Names of the subjects on it: ``app``, ``app-2``, ``nginx``, services.
     """
 
@@ -134,6 +135,7 @@ class NodeFacts(Struct, frozen=True, omit_defaults=True):
     engine: str
     kernel: str = ""
     runs: tuple[str, ...] = ()
+    same_machine: tuple[str, ...] = ()
 
 
 class SystemDescription(Struct, frozen=True, omit_defaults=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from runner.cluster.facts import on_same_machine
 from runner.core.codes import Role
 from runner.core.facts import TrialFacts
 from runner.core.system_facts import NodeFacts
@@ -104,8 +105,12 @@ def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
     known = dict(topology.nodes or {})
     for name in context.site.names:
         node = known.get(name) or _node_facts(context.cluster.nodes[name])
-        kernel = node.kernel or context.cluster.agents[name].kernel
-        known[name] = structs.replace(node, kernel=kernel, runs=(*node.runs, Role.GENERATOR.value))
+        known[name] = structs.replace(
+            node,
+            kernel=node.kernel or context.cluster.agents[name].kernel,
+            runs=(*node.runs, Role.GENERATOR.value),
+            same_machine=on_same_machine(context.cluster.agents, name),
+        )
     facts = structs.replace(facts, topology=structs.replace(topology, nodes=known))
     return structs.replace(facts, status="aborted") if context.cluster.hub_lost else facts
 

@@ -9,6 +9,7 @@ from runner.core.codes import Role, is_service
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format
+from runner.report.machines import shared_machines
 from runner.report.markdown_text import EMPTY, Markdown, Section, markdown, table
 from runner.report.metric_text import no_connects, role_name
 from runner.report.number_format import NOT_APPLICABLE
@@ -22,6 +23,12 @@ PATHS: Final[Mapping[str, str]] = {
     "host": "the nodes' own networks, without address translation and tunnels",
 }
 """Path to what a packet passes on it."""
+SHORT: Final[Mapping[str, str]] = {
+    "overlay": "overlay network",
+    "published": "published ports",
+    "host": "the nodes' own networks",
+}
+"""Path to its name in a sentence about the whole system."""
 _ROLES: Final = (Role.GENERATOR, Role.PROXY, Role.APP)
 _ALL: Final = "all CPU of all nodes"
 
@@ -32,6 +39,8 @@ def network_path(configuration: ConfigurationResults) -> Section | None:
     if path is None:
         return None
     sentence = markdown("Load reached the system through {}.", PATHS.get(path, path))
+    if same := shared_machines(configuration.topology):
+        sentence = markdown("{} {}", sentence, same)
     stages = [stage for stage in configuration.stages if stage.actual_rps]
     return Section(sentence=sentence, table=_table(stages) if stages else EMPTY)
 

@@ -9,21 +9,25 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.report import number_format
+from runner.report.machines import shared_machines
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import levels
+from runner.report.network_path import SHORT
 from runner.report.nodes import load_nodes
 from runner.report.number_format import plural
 
 
 def described(configuration: ConfigurationResults) -> Markdown:
-    """Return one sentence: the system under test and how it was loaded."""
+    """Return the system under test and how it was loaded, and which of its nodes are one machine."""
     system = _app(configuration.topology)
     if proxy := configuration.topology.proxy:
         fresh = "" if proxy.keepalive else markdown(" (a new upstream connection per request)")
         system = markdown("{} behind {}{}", system, proxy.kind.capitalize(), fresh)
     made_load = load_nodes(configuration.stages)
     source = markdown(", from {}", plural(len(made_load), "node")) if made_load else EMPTY
-    return markdown("{}, {}{}.", system, _loaded(configuration), source)
+    same = shared_machines(configuration.topology)
+    sentence = markdown("{}, {}{}.", system, _loaded(configuration), source)
+    return markdown("{} {}", sentence, same) if same else sentence
 
 
 def _app(topology: SystemDescription) -> Markdown:
@@ -35,7 +39,9 @@ def _app(topology: SystemDescription) -> Markdown:
         return markdown("{} ({})", where, join("; ", notes)) if notes else where
     if topology.placement:
         machines = plural(len(set(topology.placement.values())), "node")
-        return markdown("{} in a Docker Swarm ({})", plural(replicas, "replica"), machines)
+        path = topology.path and SHORT.get(topology.path, topology.path)
+        place = join(", ", [machines, path]) if path else machines
+        return markdown("{} in a Docker Swarm ({})", plural(replicas, "replica"), place)
     if topology.engine is not None:
         return markdown("{} in Docker", plural(replicas, "replica"))
     if topology.command is None:

@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from msgspec.structs import replace
 
-from runner.cluster.machine import usable_cores
+from runner.cluster.facts import on_same_machine
+from runner.cluster.machine import describe_machine, usable_cores
 
 _ALL = len(os.sched_getaffinity(0))
 
@@ -29,3 +31,13 @@ def test_usable_cores_are_the_smaller_of_affinity_and_quota(tmp_path, files, cor
         path.write_text(text + "\n")
 
     assert usable_cores(tmp_path) == cores
+
+
+def test_agents_that_see_the_same_running_kernel_are_on_one_machine():
+    def info(boot_id):
+        return replace(describe_machine((), ()), boot_id=boot_id)
+
+    agents = {"c": info("one"), "a": info("one"), "b": info("two"), "d": info(""), "e": info("")}
+
+    assert on_same_machine(agents, "a") == ("c",)
+    assert [on_same_machine(agents, name) for name in ("b", "d", "unknown")] == [(), (), ()]

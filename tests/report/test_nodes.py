@@ -23,6 +23,7 @@ from runner.report.markdown import render_markdown
 from runner.report.nodes import MOST_NODES, beyond_one_node, cpu_by_node, left_out
 from runner.report.page.render import render_page
 from runner.report.summary import doubts, summary_rows
+from runner.report.system_text import described
 from tests.analyze.facts import BUSY, HEALTHY, results_of
 from tests.analyze.node_facts import CALM, LOST, LOST_REASON, SHORT, SPEC, SYSTEM
 
@@ -177,3 +178,65 @@ def test_names_of_nodes_are_text_and_not_markup() -> None:
 
     report = render_markdown(replace(RESULTS, configurations=(configuration,)))
     assert "<b>" not in report
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("overlay", "(3 nodes, overlay network)"),
+        ("published", "(3 nodes, published ports)"),
+        ("host", "(3 nodes, the nodes' own networks)"),
+    ],
+)
+def test_the_sentence_about_the_system_names_its_network_path(path: str, words: str) -> None:
+    shown = replace(RESULTS.configurations[0], topology=replace(SYSTEM, path=path))
+
+    assert f"4 replicas in a Docker Swarm {words} behind Nginx" in described(shown)
+
+
+def _on_machines(*groups: set[str]) -> Results:
+    """Return the results as if the nodes of each group shared a machine."""
+    assert SYSTEM.nodes
+    nodes = {
+        name: replace(node, same_machine=tuple(sorted(group - {name})))
+        for name, node in SYSTEM.nodes.items()
+        for group in [next((group for group in groups if name in group), {name})]
+    }
+    (one,) = RESULTS.configurations
+    return replace(RESULTS, configurations=(replace(one, topology=replace(SYSTEM, nodes=nodes)),))
+
+
+ALL = "All 5 nodes are one machine: they share its processors, and no request leaves it."
+EDGE = "load-1 and edge are one machine: they share its processors."
+PAIRS = " ".join(
+    f"{one}-1 and {one}-2 are one machine: they share its processors." for one in ("load", "shop")
+)
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ((set(SYSTEM.nodes or ()),), ALL),
+        (({"load-1", "edge"},), EDGE),
+        (({"load-1", "load-2"}, {"shop-1", "shop-2"}), PAIRS),
+    ],
+)
+def test_nodes_that_share_a_machine_are_told_where_the_system_and_its_network_are(groups, words) -> None:
+    text = render_markdown(_on_machines(*groups))
+
+    before, _, after = text.partition("Test Results")
+    assert words in before
+    assert words in after
+    assert words.partition(":")[0] in render_page(_on_machines(*groups))
+
+
+def test_requests_to_a_service_elsewhere_leave_the_machine_that_all_nodes_share() -> None:
+    (one,) = _on_machines(set(SYSTEM.nodes or ())).configurations
+
+    assert "no request leaves it" in described(one)
+    elsewhere = replace(one, topology=replace(one.topology, path=None, url="http://shop.example"))
+    assert described(elsewhere).endswith("All 5 nodes are one machine: they share its processors.")
+
+
+def test_nodes_of_their_own_machines_are_not_told_to_share_one() -> None:
+    assert "one machine" not in render_markdown(RESULTS).partition("## Appendix")[0]

@@ -91,6 +91,14 @@ def test_the_offset_of_each_clock_is_right_within_the_stated_error(losses):
         assert 0 < node["start_error_ns"] <= clock["error_ns"] + abs(clock["drift_ns"])
 
 
+def test_nodes_that_are_one_machine_know_of_one_another(losses):
+    run, _ = losses
+    nodes = run.trials[0]["topology"]["nodes"]
+
+    assert nodes["node-1"]["same_machine"] == ["node-2", "node-3"]
+    assert "All 3 nodes are one machine: they share its processors." in (run.folder / "report.md").read_text()
+
+
 @pytest.mark.parametrize(("name", "why"), [("node-3", "silent for 3 s"), ("node-2", "exited with 137")])
 def test_a_node_without_power_or_without_its_agent_is_a_lost_generator(losses, name, why):
     run, _ = losses

@@ -8,6 +8,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from runner.cluster.client import Cluster
+from runner.cluster.facts import on_same_machine
 from runner.cluster.placement import Node, PlacedFile
 from runner.core.codes import RoleName, is_service
 from runner.core.system_facts import (
@@ -64,6 +65,7 @@ def node_facts(nodes: Iterable[Node], tasks: Sequence[PartTask], cluster: Cluste
             engine=node.engine_version,
             kernel=cluster.agents[node.name].kernel if node.name in cluster.agents else "",
             runs=tuple(one.name for one in tasks if one.node.id == node.id),
+            same_machine=on_same_machine(cluster.agents, node.name),
         )
         for node in nodes
         if node.state == "ready"
