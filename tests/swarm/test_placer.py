@@ -118,7 +118,7 @@ UNMET = "no suitable node (scheduling constraints not satisfied"
 async def test_what_does_not_run_is_explained_and_leaves_nothing(
     placer, image, swarm, monkeypatch, change, message, hint
 ):
-    monkeypatch.setattr("runner.stack.swarm.placer._NO_NODE_WITHIN_S", 0.5)
+    monkeypatch.setattr("runner.stack.swarm.run_tasks._NO_NODE_WITHIN_S", 0.5)
     plan = {"name": "p", "image": image, "command": STAY, "constraints": ("node.hostname==node-2",)}
 
     with pytest.raises(StackFailed) as failed:
