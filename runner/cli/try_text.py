@@ -70,6 +70,8 @@ def _cut(line: str) -> str:
 
 
 def values(request: TriedRequest) -> Iterator[str]:
-    """Yield a line for each extracted value."""
+    """Yield a line for each extracted value, and for each cookie that later requests lack."""
     for name, value in request.values.items():
         yield f"  {name} = {value}"
+    for problem in request.cookie_problems:
+        yield f"  {_cut(problem)}"

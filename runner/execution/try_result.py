@@ -40,6 +40,7 @@ class TriedRequest:
         body: The beginning of its body as text; empty for bytes that are no text.
         body_bytes: Size of the body as it was received.
         values: Name to extracted value, as JSON or text.
+        cookie_problems: Sentences about the cookies of the response that are not kept or not sent.
         problem: Why it failed; empty if it passed.
         advice: What to do then.
         checked: What was checked, as in ``status 201, json $.state``.
@@ -55,6 +56,7 @@ class TriedRequest:
     body: str
     body_bytes: int
     values: Mapping[str, str]
+    cookie_problems: tuple[str, ...]
     problem: str
     advice: str
     checked: str
@@ -85,11 +87,18 @@ def tried_request(
         body=sample.body,
         body_bytes=record.body_bytes,
         values={name: _value(value, secrets) for name, value in record.values.items()},
+        cookie_problems=_cookie_problems(record, attempt, secrets),
         problem=mask_secrets(problem, secrets),
         advice=_advice(record, sample, attempt) if problem else "",
         checked=_checked(expect, record),
         duration_s=record.duration_ns / NS_PER_S if record.duration_ns >= 0 else None,
     )
+
+
+def _cookie_problems(record: Exchanged, attempt: Attempt, secrets: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is wrong with cookies; nothing for single requests, which have no user who keeps them."""
+    problems = record.cookie_problems if attempt.is_scenario else ()
+    return tuple(mask_secrets(problem, secrets) for problem in problems)
 
 
 def _request_lines(record: Exchanged, secrets: Mapping[str, str]) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ class StepExtraction(Extraction):
     pick: Literal[Pick.FIRST, Pick.LAST, Pick.RANDOM, Pick.ALL] | None = Field(
         None,
         description="Which value, where a JSONPath or an expression selects several: first (when absent), "
-        "last, random (seeded), or all = the list of them, for for_each.",
+        "last, random (seeded), or all = the list of them, for for_each. With it, a path to one list means "
+        "its entries; without it, the list.",
         examples=["random"],
     )
     optional: Annotated[bool, Field(strict=True)] | None = Field(

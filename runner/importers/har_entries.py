@@ -58,6 +58,7 @@ def reason_against(entry: Entry, target: Target | None, origin: str) -> str:
         "methods that a specification does not have": method not in METHODS,
         "preflight requests of the browser": header(headers, "access-control-request-method"),
         "WebSockets": header(headers, "upgrade").lower() == "websocket",
+        "event streams, which do not end": "text/event-stream" in {_type_of(entry), _accepted(entry)},
         "images, fonts, style sheets and scripts": _is_asset(entry, target),
         "taken from the cache, or not answered": entry.from_cache or not entry.response.status,
     }
@@ -98,6 +99,10 @@ def _is_asset(entry: Entry, target: Target) -> bool:
         return True
     kind = _type_of(entry)
     return bool(_ASSET_TYPE.fullmatch(kind) or (_ASSET_PATH.fullmatch(target.path) and "html" not in kind))
+
+
+def _accepted(entry: Entry) -> str:
+    return header(entry.request.headers, "accept").strip().lower()
 
 
 def _type_of(entry: Entry) -> str:

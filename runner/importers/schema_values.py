@@ -93,10 +93,20 @@ class Values:
         if kind == "object":
             return self._object(whole, depth)
         if kind == "array":
-            count = min(max(_whole_number(whole.get("minItems"), 0), 1), _MAX_ITEMS)
-            return [self._value(whole.get("items", {}), depth - 1) for _ in range(count)]
+            return self._array(whole, depth)
         self.invented = True
         return _single(kind, whole)
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        count = min(max(_whole_number(schema.get("minItems"), 0), 1), _MAX_ITEMS)
+        firsts = _listed(schema.get("prefixItems"))[:count]
+        items = [*firsts, *[schema.get("items", {})] * (count - len(firsts))]
+        if schema.get("uniqueItems") is True and count > 1:
+            choices = self.known(self._whole(schema.get("items"), depth))
+            different = [one for at, one in enumerate(choices) if one not in choices[:at]]
+            if len(different) >= count:
+                return different[:count]
+        return [self._value(one, depth - 1) for one in items]
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties = schema.get("properties")
@@ -110,6 +120,8 @@ class Values:
                 content[name] = self._value(one, depth - 1)
         for name in required - properties.keys():
             content[name] = self._value(schema.get("additionalProperties"), depth - 1)
+        if not content and _whole_number(schema.get("minProperties"), 0) > 0:
+            content["key"] = self._value(schema.get("additionalProperties"), depth - 1)
         return content
 
 

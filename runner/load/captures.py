@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -21,6 +22,13 @@ MAX_TEXT: Final = 64 * 1024
 """Characters of the longest text that can be extracted."""
 MAX_JSON: Final[Bytes] = BYTES_PER_MIB
 """The largest object or list."""
+_CHARSET: Final = re.compile(
+    rb"\ncontent-type[ \t]*:[^\r\n]*?;[ \t]*charset=[\"']?(iso-8859-[0-9]{1,2}|latin1|us-ascii"
+    rb"|windows-125[0-8]|koi8-[ru]|gbk|gb2312|gb18030|big5|euc-jp|euc-kr|shift_jis)\b",
+    re.IGNORECASE,
+)
+_LATIN: Final = frozenset({"iso-8859-1", "latin1", "us-ascii"})
+"""What browsers read as windows-1252."""
 _MAX_MARKUP: Final = BYTES_PER_MIB
 """Characters in which HTML entities are decoded; many millions of them would stop a worker for seconds."""
 MAX_VALUES: Final = 1000
@@ -74,6 +82,22 @@ class Reading:
                 self._body = decoded(bytes(self._body), self.header("content-encoding") or "")
             self._is_decoded = True
         return self._body
+
+    def text(self) -> bytes:
+        """Return the body as UTF-8, if its Content-Type says in which charset it is.
+
+        Raises:
+            ValueError: As for `body`.
+        """
+        body = bytes(self.body())
+        charset = None if body.isascii() else _CHARSET.search(self._head)
+        if charset is None:
+            return body
+        name = charset[1].decode().lower()
+        try:
+            return body.decode("cp1252" if name in _LATIN else name, "replace").encode()
+        except LookupError:  # there is no ISO 8859-12
+            return body
 
     def document(self) -> Any:
         """Return the JSON in the body.
@@ -167,7 +191,7 @@ def _source(order: ExtractOrder) -> _Source:
     from html import unescape  # noqa: PLC0415  (only expressions need it)
 
     def select(reading: Reading) -> Sequence[str]:
-        texts = search(bytes(reading.body()))
+        texts = search(reading.text())
         if order.pick == "last":
             texts = texts[-1:]
         if sum(map(len, texts)) > _MAX_MARKUP:
@@ -179,7 +203,7 @@ def _source(order: ExtractOrder) -> _Source:
 
 def _json_source(order: ExtractOrder) -> _Source:
     path, steps = order.json, jsonpath.steps_of(order.json)
-    if order.pick not in {"all", "random"}:
+    if not order.entries:
         return lambda reading: jsonpath.select(path, steps, reading.document())
 
     def select(reading: Reading) -> Sequence[Any]:
@@ -200,9 +224,18 @@ def _field_source(order: ExtractOrder, search: Callable[[bytes], list[str]] | No
         )
         if value is None:
             return ()
+        value = _unicode(value)
         return (value,) if search is None else search(value.encode())
 
     return select
+
+
+def _unicode(value: str) -> str:
+    """Return a header's or cookie's value, whose bytes are read as UTF-8 if they can be."""
+    try:
+        return value if value.isascii() else value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _search(pattern: str, most: int) -> Callable[[bytes], list[str]]:

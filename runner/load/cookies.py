@@ -99,7 +99,7 @@ class CookieJar:
             now_ns: Since 1970.
         """
         for line in set_cookie_lines(head):
-            cookie = _parse(line, host, path, now_ns)
+            cookie = parse_cookie(line, host, path, now_ns)
             if cookie is None:
                 continue
             self.sent_last = ("", False, "")
@@ -175,7 +175,7 @@ def _path_matches(path: str, of_cookie: str) -> bool:
     return len(path) == len(of_cookie) or of_cookie.endswith("/") or path[len(of_cookie)] == "/"
 
 
-def _parse(line: str, host: str, path: str, now_ns: Nanoseconds) -> Cookie | None:
+def parse_cookie(line: str, host: str, path: str, now_ns: Nanoseconds) -> Cookie | None:
     """Return the cookie that a header sets; None if it is to be ignored (5.2, 5.3)."""
     pair, _, attributes = line.partition(";")
     name, separator, value = pair.partition("=")

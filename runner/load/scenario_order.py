@@ -26,6 +26,7 @@ class ExtractOrder(Struct, frozen=True, omit_defaults=True):
         cookie: The user's cookie with it; empty for another source.
         regex: Expression whose first group it is, in the header or cookie, or else in the body.
         pick: Which of several values.
+        entries: Whether a path to one list means its entries.
         key: Of the random numbers of ``random``.
         optional: Whether it may be absent.
         default: What it is then; empty for nothing, else one value.
@@ -37,6 +38,7 @@ class ExtractOrder(Struct, frozen=True, omit_defaults=True):
     cookie: str = ""
     regex: str = ""
     pick: Literal["first", "last", "random", "all"] = "first"
+    entries: bool = False
     key: int = 0
     optional: bool = False
     default: tuple[Any, ...] = ()

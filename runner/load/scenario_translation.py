@@ -142,6 +142,7 @@ class _Translation:
             cookie=source.cookie or "",
             regex=source.regex or "",
             pick=pick.value,
+            entries=source.pick is not None and source.json_path is not None,
             key=self._key(at) if pick is Pick.RANDOM else 0,
             optional=bool(source.optional),
             default=() if source.default is None else (source.default,),

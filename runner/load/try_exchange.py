@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from runner.core.units import NS_PER_MS, NS_PER_S, Nanoseconds
 from runner.load.checks import decoded, header_fields
 from runner.load.connection import Connection
+from runner.load.cookie_problems import cookie_problems
 from runner.load.part import Part
 from runner.load.scenario_exchange import ScenarioExchange
 from runner.load.scenario_order import ChooseStep, ForEachStep, ProbabilityStep, RepeatStep
@@ -120,6 +122,7 @@ class Recording(ScenarioExchange):
                 failure=user.failure,
                 reason=user.reason,
                 values={name: user.values[name] for name in names if has_values and name in user.values},
+                cookie_problems=tuple(cookie_problems(self._head, user.place, time.time_ns())),
                 duration_ns=max(self._duration_ns, -1),
             )
         )

@@ -30,6 +30,7 @@ class Exchanged(Struct, frozen=True, tag="exchanged", kw_only=True, omit_default
         failure: Failure kind; empty if it passed.
         reason: Why a value cannot be extracted or a redirect not be followed, as a sentence.
         values: Name to value of what was extracted, or could be until one failed.
+        cookie_problems: Sentences about the cookies of the response that are not kept or not sent.
         duration_ns: From the beginning of sending to the end of the response, without the time to connect; -1
             without a response.
     """
@@ -47,6 +48,7 @@ class Exchanged(Struct, frozen=True, tag="exchanged", kw_only=True, omit_default
     failure: str = ""
     reason: str = ""
     values: dict[str, Any] = {}
+    cookie_problems: tuple[str, ...] = ()
     duration_ns: Nanoseconds = -1
 
 

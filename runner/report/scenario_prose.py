@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.analyze.rules.scenarios import SlowestStep, slowest_step
+from runner.core.measured import Part
 from runner.core.stage_results import Stage
 from runner.report import drops
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
@@ -55,12 +56,22 @@ def _level(stage: Stage) -> str:
 
 def _where(stage: Stage) -> Markdown:
     """Return at which steps users were lost to failures, the most first; empty if no step has them."""
-    lost = {name: part.requests.failed for name, part in stage.request_parts.items() if part.requests.failed}
+    counts = {name: _failed_users(stage, part) for name, part in stage.request_parts.items()}
+    lost = {name: count for name, count in counts.items() if count}
     worst = sorted(lost, key=lambda name: (-lost[name], name))[:_STEPS_SHOWN]
     more = ", among others" if len(lost) > len(worst) else ""
     if len(worst) == 1:
         return markdown(" at {}", code(worst[0]))
     return markdown(" (most at {}{})", listed(code(name) for name in worst), more) if worst else EMPTY
+
+
+def _failed_users(stage: Stage, step: Part) -> int:
+    """Return how many users failed at a step, without those whose request the end of the stage cut off."""
+    runs = stage.parts[step.scenario].scenarios if isinstance(step.scenario, str) else None
+    if runs is None:
+        return step.requests.failed
+    failures = runs.failures
+    return sum(min(count, failures.get(kind, 0)) for kind, count in step.requests.failures.items())
 
 
 def sentences(stages: Sequence[Stage]) -> Iterator[Markdown]:

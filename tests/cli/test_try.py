@@ -17,6 +17,11 @@ STAGES = [{"users_per_s": 10, "duration": "1s"}]
 
 RESPONSES = {
     b"/login": ("200 OK", b"Set-Cookie: sid=s1\r\n", b'{"token": "t-1", "items": [4, 5]}'),
+    b"/cookies": (
+        "200 OK",
+        b"Set-Cookie: a=1; Domain=other.example\r\nSet-Cookie: b=1; Secure\r\nSet-Cookie: c=1\r\n",
+        b"ok",
+    ),
     b"/away": ("302 Found", b"Location: /home\r\n", b""),
     b"/foreign": ("302 Found", b"Location: http://other.example/\r\n", b""),
     b"/gone": ("404 Not Found", b"", b"no such page"),
@@ -108,6 +113,17 @@ def test_a_scenario_is_shown_step_by_step_with_messages_checks_and_extracts(cli,
     ):
         assert f"{line}\n" in shown
     assert "tiny: starting the external stack" in done.stderr
+
+
+def test_cookies_that_later_requests_lack_are_named(cli, site):
+    steps = ({"request": {"name": "set", "path": "/cookies"}}, {"request": {"name": "next", "path": "/home"}})
+    done = run(cli, site, load=scenario(*steps))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"Cookie: c=1\r\n" in site.requests[-1]
+    assert "  the cookie a is not kept: its domain other.example is not that of 127.0.0.1\n" in done.stdout
+    assert "  the cookie b is not sent: it is Secure, and the service is reached by http\n" in done.stdout
+    assert "the cookie c" not in done.stdout
 
 
 def test_a_failed_step_ends_the_scenario_and_says_what_to_do(cli, site):

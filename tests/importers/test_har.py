@@ -57,6 +57,17 @@ def test_pauses_are_the_time_from_a_response_to_the_next_request(chrome):
     assert [step["pause"] for step in chrome.steps if "pause" in step] == ["3.5s", "4.2s", "2.5s"]
 
 
+def test_event_streams_are_left_out_because_they_do_not_end():
+    done = har(
+        entry("http://h/"),
+        entry("http://h/a", at=1.0, kind="text/event-stream"),
+        entry("http://h/b", at=2.0, kind="", headers={"Accept": "text/event-stream"}),
+    )
+
+    assert [step["request"]["name"] for step in done.steps] == ["home"]
+    assert "event streams, which do not end" in done.text
+
+
 def test_what_is_left_out_is_listed_with_its_reason(chrome):
     for words in (
         "images, fonts, style sheets and scripts: GET /static/app.css, GET /logo.svg",

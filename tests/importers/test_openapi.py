@@ -209,6 +209,22 @@ def _composed(inner):
             st.integers(0, 3),
         ),
         st.builds(
+            lambda least: {
+                "type": "array",
+                "items": {"enum": ["b", "a", "b", "c"]},
+                "minItems": least,
+                "uniqueItems": True,
+            },
+            st.integers(0, 3),
+        ),
+        st.builds(
+            lambda firsts: {"type": "array", "prefixItems": firsts, "minItems": len(firsts), "items": False},
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        st.builds(
+            lambda values: {"type": "object", "additionalProperties": values, "minProperties": 1}, inner
+        ),
+        st.builds(
             lambda held: {"type": "object", "properties": held, "required": sorted(held)[:2]}, properties
         ),
         st.builds(

@@ -47,9 +47,16 @@ def taken(order: ExtractOrder, body=b"", head=HEAD, number=1):
         (ExtractOrder("v", json="$.a.b"), b'{"a": {"b": [1, {"c": null}]}}', [1, {"c": None}]),
         (ExtractOrder("v", json="$.a"), b'{"a": null}', None),
         (ExtractOrder("v", json="$.a[*]", pick="last"), b'{"a": [1, 2, 3]}', 3),
-        (ExtractOrder("v", json="$.a", pick="all"), b'{"a": [1, 2]}', [1, 2]),
-        (ExtractOrder("v", json="$.a[?@.n > 1]", pick="all"), b'{"a": [{"n": 1}, {"n": 2}]}', [{"n": 2}]),
-        (ExtractOrder("v", json="$.none", pick="all"), b"{}", []),
+        (ExtractOrder("v", json="$.a", pick="all", entries=True), b'{"a": [1, 2]}', [1, 2]),
+        (ExtractOrder("v", json="$.a", pick="last", entries=True), b'{"a": [1, 2]}', 2),
+        (ExtractOrder("v", json="$.a", entries=True), b'{"a": [1, 2]}', 1),
+        (ExtractOrder("v", json="$.a"), b'{"a": [1, 2]}', [1, 2]),
+        (
+            ExtractOrder("v", json="$.a[?@.n > 1]", pick="all", entries=True),
+            b'{"a": [{"n": 1}, {"n": 2}]}',
+            [{"n": 2}],
+        ),
+        (ExtractOrder("v", json="$.none", pick="all", entries=True), b"{}", []),
         (ExtractOrder("v", regex=CSRF), FORM, "<1>"),
         (ExtractOrder("v", regex=CSRF, pick="last"), FORM, "2"),
         (ExtractOrder("v", regex='action="([^"]*)"'), FORM, "/a?x=1&y=2"),
@@ -71,6 +78,28 @@ def test_compressed_bodies_are_decoded():
     assert taken(ExtractOrder("v", json="$.a"), gzip.compress(b'{"a": 1}'), head) == 1
     damaged = taken(ExtractOrder("v", json="$.a"), b"\x1f\x8b damaged", head)
     assert damaged.startswith("`v` not found in the response to login: ")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "value"),
+    [
+        (b"Content-Type: text/html; charset=ISO-8859-1", "x=café".encode("latin-1"), "café"),
+        (b'content-type: text/html;charset="windows-1251"', "x=да".encode("cp1251"), "да"),
+        (b"Content-Type: text/html; charset=utf-8", "x=café".encode(), "café"),
+        (b"Content-Type: text/html; charset=iso-8859-12", "x=café".encode(), "café"),
+        (b"Content-Type: text/html; charset=unknown-1", "x=café".encode(), "café"),
+    ],
+)
+def test_an_expression_reads_a_body_in_its_charset(head, body, value):
+    response = b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % head
+    assert taken(ExtractOrder("v", regex=r"x=(\S+)"), body, response) == value
+
+
+@pytest.mark.parametrize(("value", "text"), [("/café".encode(), "/café"), (b"/caf\xe9", "/café")])
+def test_a_header_beyond_ascii_is_utf8_if_it_can_be(value, text):
+    response = b"HTTP/1.1 302 Found\r\nLocation: %b\r\n\r\n" % value
+    assert taken(ExtractOrder("v", header="location"), b"", response) == text
+    assert taken(ExtractOrder("v", header="location", regex="/(.*)"), b"", response) == text[1:]
 
 
 NOT_FOUND = "`v` not found in the response to login"
@@ -113,7 +142,7 @@ def test_what_cannot_be_taken_is_explained(order, body, reason):
 
 
 def test_a_random_pick_depends_on_the_user():
-    order = ExtractOrder("v", json="$[*]", pick="random", key=5)
+    order = ExtractOrder("v", json="$[*]", pick="random", entries=True, key=5)
     picks = [taken(order, b"[1, 2, 3, 4]", number=number) for number in range(40)]
     assert set(picks) == {1, 2, 3, 4}
     assert picks == [taken(order, b"[1, 2, 3, 4]", number=number) for number in range(40)]

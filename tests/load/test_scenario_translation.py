@@ -68,10 +68,12 @@ def test_each_kind_of_step_is_translated():
     )
     assert (token, items) == (
         orders.ExtractOrder("token", json="$.token"),
-        orders.ExtractOrder("items", json="$.items", pick="all"),
+        orders.ExtractOrder("items", json="$.items", pick="all", entries=True),
     )
     assert following == orders.ExtractOrder("next", header="location", regex="id=([0-9]+)", optional=True)
-    assert any_ == orders.ExtractOrder("any", json="$.items", pick="random", key=any_.key, default=(0,))
+    assert any_ == orders.ExtractOrder(
+        "any", json="$.items", pick="random", entries=True, key=any_.key, default=(0,)
+    )
     assert isinstance(pause, orders.PauseStep)
     assert (pause.low_ns, pause.high_ns) == (1_000_000_000, 3_000_000_000)
     home = orders.RequestStep("home", 1, (orders.ExtractOrder("state", json="$.n"),), 2)

@@ -246,7 +246,9 @@ def test_loops_and_branches():
         server,
         lambda steps: [
             steps.send(
-                "/", ExtractOrder("items", json="$.items", pick="all"), ExtractOrder("state", json="$.state")
+                "/",
+                ExtractOrder("items", json="$.items", pick="all", entries=True),
+                ExtractOrder("state", json="$.state"),
             ),
             RepeatStep(2, (ForEachStep("items", "item", (steps.send("/item/${item:path}"),)),)),
             IfStep(
@@ -279,7 +281,7 @@ def test_connections_belong_to_users_and_then_to_later_ones():
 def test_a_user_in_endless_loops_leaves_the_others_their_turn():
     server = Server({"/list": ok(str(list(range(1000))))})
     steps = Steps()
-    fetch = steps.send("/list", ExtractOrder("items", json="$", pick="all"))
+    fetch = steps.send("/list", ExtractOrder("items", json="$", pick="all", entries=True))
     loop = IfStep((Condition("item0", values=(-1,)),), (steps.send("/never"),))
     for depth in range(3):  # a thousand million times
         loop = ForEachStep("items", f"item{depth}", (loop,))
@@ -299,7 +301,7 @@ def test_a_user_in_endless_loops_leaves_the_others_their_turn():
 def test_a_user_whose_lists_are_too_long_fails_at_the_step_that_is_one_too_many():
     server = Server({"/list": ok(str(list(range(200))))})
     steps = Steps()
-    fetch = steps.send("/list", ExtractOrder("items", json="$", pick="all"))
+    fetch = steps.send("/list", ExtractOrder("items", json="$", pick="all", entries=True))
     inner = ForEachStep("items", "inner", (PauseStep(1, 0, 0),))
     outer = ForEachStep("items", "outer", (steps.send("/item"), inner))
     with scripted(server) as port:
@@ -444,7 +446,8 @@ def _requests(steps):
         lambda path, extracts, method, follow: steps.send(path, *extracts, method=method, follow=follow),
         st.sampled_from([*_ANSWERS, *["/ok"] * 12]),
         st.lists(
-            st.just(TOKEN) | st.just(ExtractOrder("items", json="$.items", pick="all", optional=True)),
+            st.just(TOKEN)
+            | st.just(ExtractOrder("items", json="$.items", pick="all", entries=True, optional=True)),
             max_size=1,
         ),
         st.sampled_from(["GET", "POST"]),

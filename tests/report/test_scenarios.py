@@ -19,6 +19,7 @@ from runner.report.headline import headline
 from runner.report.junit import render_junit
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
+from runner.report.scenario_prose import losses
 from runner.report.scenario_tables import results_by_scenario, scenario_mix, scenario_outcomes, steps
 from runner.report.summary import summary_rows
 from runner.store.results_file import encode_results, parse_results
@@ -90,6 +91,16 @@ def test_the_report_says_who_was_lost_where_and_what_took_the_time():
     assert "**Users/s**: Users who start a scenario per second." in text
     assert "not measured RPS" not in text
     assert "compare the response with extract in load.scenarios\\[checkout\\]\\[cart\\]" in text
+
+
+def test_a_step_at_which_users_were_only_cut_off_is_not_where_users_failed():
+    made = results(scenario_trial(users(fails=lambda k: "cart" if k % 8 == 0 else "")))
+    stage = stages(made)[0]
+    step = stage.parts["checkout/pay"]
+    cut_off = replace(step.requests, failed=999, failures={"timeout": 999})
+    parts = {**stage.parts, "checkout/pay": replace(step, requests=cut_off)}
+
+    assert "25 failed at `checkout/cart`" in str(losses(replace(stage, parts=parts)))
 
 
 def test_every_run_is_in_exactly_one_column_of_the_outcomes():
