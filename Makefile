@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # what experiments need, and with it what tests and checks need
 RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
+# that all processes of `make unit` find their modules compiled: see tests/compiled.py
+COMPILED := $(VENV)/.compiled
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth/test_proofs.py tests/truth/test_services.py tests/truth/test_verdicts.py tests/cli/test_find.py tests/cli/test_prove.py
 # Where the tests are that share the Docker Engine, by their marks: they use it two files at a time, because they
@@ -47,6 +49,10 @@ $(STAMP): $(RUNS)
 run: $(RUNS)  ## Run a real experiment against the real app-server (with an environment of its own, under 60 s)
 	$(BIN)/runner execute experiments/quickstart.yaml
 
+$(COMPILED): $(STAMP)
+	$(BIN)/python -m pytest --quiet --collect-only -p tests.compiled tests >/dev/null || true  # what cannot be imported fails as a test
+	touch $@
+
 test: $(STAMP) $(CHECKS) unit  ## Everything CI checks
 
 lint: $(STAMP)
@@ -59,7 +65,7 @@ types: $(STAMP)
 house: $(STAMP)
 	$(BIN)/lint-imports
 
-unit: $(STAMP)
+unit: $(STAMP) $(if $(TESTS),,$(COMPILED))
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else

@@ -147,10 +147,15 @@ def _fit(points: Sequence[tuple[int, PerSecond]]) -> Law | None:
     if len({n for n, _ in points}) < PARAMETERS:
         return None
     rows = [[rate / n, rate / n * (n - 1), rate * (n - 1)] for n, rate in points]
-    choices = chain.from_iterable(combinations(range(PARAMETERS), size + 1) for size in range(PARAMETERS))
-    candidates = [weights for chosen in choices if (weights := _least_squares(rows, chosen)) is not None]
-    a, b, c = min(candidates, key=lambda weights: _residual(rows, weights))
+    a, b, c = _least_squares(rows, range(PARAMETERS)) or _best_without_all(rows)
     return Law(1 / a, b / a, c / a) if a > 0 else None
+
+
+def _best_without_all(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Return the best weights where at least one is 0: only if that with all parameters is impossible."""
+    choices = chain.from_iterable(combinations(range(PARAMETERS), size) for size in range(1, PARAMETERS))
+    candidates = [weights for chosen in choices if (weights := _least_squares(rows, chosen)) is not None]
+    return min(candidates, key=lambda weights: _residual(rows, weights))
 
 
 def _residual(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> float:

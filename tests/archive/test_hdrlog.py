@@ -101,10 +101,8 @@ def test_merged_by_tag_it_gives_the_percentiles_that_the_journal_gives(name, log
             theirs = whole.get_value_at_percentile(percent) / 1000
             low, high = (merged.percentile_ms(percent + step * 100 / merged.count) for step in (-1, 1))
             assert low * 0.999 <= theirs <= high * 1.001
-        recorded = [
-            (bucket(found.value_iterated_to), found.count_at_value_iterated_to)
-            for found in whole.get_recorded_iterator()
-        ]
+        counts = enumerate(whole.counts)  # the library's iterator over them takes a hundred times as long
+        recorded = [(bucket(whole.get_value_from_index(at)), count) for at, count in counts if count]
         assert recorded == sorted(merged.counts.items())
 
 

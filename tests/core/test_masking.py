@@ -75,25 +75,24 @@ TEXTS = {
 BLOCKS = {name for name in TEXTS if name.startswith(("base", "hex", "HEX", "array", "list"))}
 
 
-@pytest.mark.parametrize("outer", TEXTS)
 @pytest.mark.parametrize("inner", TEXTS)
-def test_a_secret_in_two_encodings_is_masked(outer, inner):
+def test_a_secret_in_two_encodings_is_masked(inner):
     value = 'hunter2/"quoted" & <more>+ü\N{SNOWMAN}='
+    for outer, encode in TEXTS.items():
+        masked = mask_secrets(f"before {encode(TEXTS[inner](value))} after", {"TOKEN": value})
 
-    masked = mask_secrets(f"before {TEXTS[outer](TEXTS[inner](value))} after", {"TOKEN": value})
-
-    assert masked.startswith("before "), masked
-    assert masked.endswith(" after"), masked
-    assert "[TOKEN]" in masked, masked
-    assert len(masked) < 100, masked
+        assert masked.startswith("before "), (outer, masked)
+        assert masked.endswith(" after"), (outer, masked)
+        assert "[TOKEN]" in masked, (outer, masked)
+        assert len(masked) < 100, (outer, masked)
 
 
-@pytest.mark.parametrize("noise", [*NOISE, *STRINGS])
 @pytest.mark.parametrize("encode", TEXTS.values(), ids=TEXTS)
-def test_what_is_ignorable_does_not_hide_a_secret(encode, noise):
-    printed = encode(f"hunter{noise}2-token")
+def test_what_is_ignorable_does_not_hide_a_secret(encode):
+    printed = [encode(f"hunter{noise}2-token") for noise in (*NOISE, *STRINGS)]
+    masked = [mask_secrets(f"before {text} after", {"TOKEN": "hunter2-token"}) for text in printed]
 
-    assert "[TOKEN]" in mask_secrets(f"before {printed} after", {"TOKEN": "hunter2-token"})
+    assert [text for text in masked if "[TOKEN]" not in text] == []
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
