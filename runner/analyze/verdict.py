@@ -145,10 +145,17 @@ def _ranked(matches: Sequence[Match]) -> list[Finding]:
 
     Of equals, what cannot explain the stage comes after what can.
     """
-    limits = {match.finding.code for match in matches}
+    causes = [match for match in matches if match.explains and not _is_consequence(match, matches)]
+    limits = {match.finding.code for match in causes}
     ordered = sorted(matches, key=lambda match: not match.explains)
     findings = [replace(match.finding, confidence=_confidence(match, limits)) for match in ordered]
     return sorted(findings, key=_rank)
+
+
+def _is_consequence(match: Match, matches: Sequence[Match]) -> bool:
+    """Return whether a finding is the end of a queue that begins inside the service."""
+    waited = any(it.finding.code is Limit.APP_CONCURRENCY for it in matches)
+    return match.of_backlog and waited
 
 
 def _rank(finding: Finding) -> tuple[int, bool]:
@@ -157,8 +164,10 @@ def _rank(finding: Finding) -> tuple[int, bool]:
 
 
 def _confidence(match: Match, limits: Collection[Limit]) -> Confidence:
-    """Return how certain a finding is, given all limits that were found."""
+    """Return how certain a finding is, given all limits that can be a cause."""
     rule, confidence = RULES[match.finding.code], match.finding.confidence
+    if match.finding.code not in limits:
+        return Confidence.HINT
     if not match.independent and not rule.follows.isdisjoint(limits):
         return Confidence.HINT
     if confidence is Confidence.PROVEN and not rule.doubted_by.isdisjoint(limits):

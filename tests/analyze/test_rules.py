@@ -21,7 +21,19 @@ from tests.analyze import stages as made
 
 def counter(name, scope="app", before=0, after=0, limit=None):
     gauge = name.startswith(
-        ("threads", "memory.usage", "nginx.active", "tcp.accept", "conntrack.count", "ports", "fds")
+        (
+            "threads.h",
+            "threads.r",
+            "threads.c",
+            "threads.a",
+            "memory.usage",
+            "memory.working",
+            "nginx.active",
+            "tcp.accept",
+            "conntrack.count",
+            "ports",
+            "fds",
+        )
     )
     return CounterReading(
         scope=scope,
@@ -374,6 +386,149 @@ def test_an_accept_queue_that_overflows_in_a_busy_app_is_a_consequence():
         ("app-cpu-limited", "likely"),
         ("connection-limited", "hint"),
     ]
+
+
+QUEUED = {
+    "timeseries": WAITING, "requests": requests(dropped=900), "response_time_ms": Latency(mean=600.0),
+}  # fmt: skip
+"""Of a stage in which requests wait inside the service."""
+
+
+def queue(average, scope="net:app", port=80):
+    """Return the counters of an accept queue of 128 that overflowed: its length is the average."""
+    return (
+        counter(f"tcp.listener_drops.{port}", scope, 0, 900),
+        replace(counter(f"tcp.accept_queue.{port}", scope, 0, average, limit=128), peak=129),
+    )
+
+
+@pytest.mark.parametrize(
+    ("average", "codes"),
+    [
+        (127, [("app-concurrency-limited", "likely"), ("connection-limited", "hint")]),
+        (20, [("connection-limited", "proven"), ("app-concurrency-limited", "hint")]),
+    ],
+    ids=["full all the time", "full in bursts"],
+)
+def test_an_accept_queue_that_is_always_full_is_the_end_of_the_queue_inside_the_service(average, codes):
+    found = with_counters(*queue(average), **QUEUED)
+
+    assert [(it.code, it.confidence) for it in found.findings] == codes
+    advice = next(it.advice for it in found.findings if it.code == "connection-limited")
+    assert ("a larger backlog does not help" in advice) == (average == 127)
+
+
+def test_an_accept_queue_that_is_always_full_is_the_limit_where_nothing_else_shows():
+    found = with_counters(*queue(127))
+
+    assert (found.code, found.confidence) == ("connection-limited", "proven")
+    assert "accepted them as fast as it could" in found.findings[0].summary
+
+
+def test_a_few_dropped_connections_do_not_explain_a_stage():
+    found = with_counters(counter("tcp.listener_drops.80", "net:app", 3, 33), **QUEUED)
+
+    assert [(it.code, it.confidence) for it in found.findings] == [
+        ("app-concurrency-limited", "likely"),
+        ("connection-limited", "hint"),
+    ]
+    assert "few for 5,000 requests" in found.findings[1].summary
+
+
+OF_SERVICE = subjects(app="app", upstream="upstream")
+
+
+@pytest.mark.parametrize("average", [127, 20])
+def test_a_full_accept_queue_of_a_service_names_the_service_and_not_the_path_to_the_app(average):
+    found = with_counters(
+        *queue(average, "net:upstream", 9000),
+        counter("tcp.syn_retransmits", "net:host", 0, 700),
+        counter("tcp.listener_drops.80", "net:app"),
+        cpu_cores_by_subject=OF_SERVICE,
+        **(QUEUED if average == 127 else {}),
+    )
+
+    first = "app-concurrency-limited" if average == 127 else "connection-limited"
+    assert (found.code, found.confidence) == (first, "likely")
+    finding = next(it for it in found.findings if it.code == "connection-limited")
+    assert finding.service == "upstream"
+    assert "the accept queue of upstream (port 9000, length 128)" in finding.summary
+
+
+@pytest.mark.parametrize("scope", ["net:app", "net:upstream"])
+def test_an_app_without_ports_in_its_own_network_is_at_a_limit_of_connections(scope):
+    found = with_counters(
+        counter("ports.in_use", scope, after=200, limit=201),
+        requests=requests(failed=4000, failures={"bad_status": 4000}),
+        cpu_cores_by_subject=OF_SERVICE,
+    )
+
+    assert found.code == ("connection-limited" if scope == "net:app" else "error-limited")
+    assert ("let the app keep" in found.findings[0].advice) == (scope == "net:app")
+
+
+@pytest.mark.parametrize("scope", ["app", "nginx"])
+@pytest.mark.parametrize("waited_s", [4.0, 0.4])
+def test_a_quota_is_named_as_that_of_the_part_that_it_stopped(scope, waited_s):
+    found = judged(throttling_by_subject={scope: ThrottlingShare(100, 90, waited_s)}, **QUEUED)
+
+    code, part = {"app": ("app-quota-throttled", "app"), "nginx": ("proxy-cpu-limited", "proxy")}[scope]
+    assert (found.code, found.confidence) == (code, "likely")
+    assert f"throttled the {part} in 90 %" in found.findings[0].summary
+    out = {it.code: it.why for it in found.ruled_out}
+    assert out["app-concurrency-limited"] == f"the CPU limit of {scope} throttled it in 90 % of the periods"
+
+
+@pytest.mark.parametrize(("waited_s", "is_hint"), [(3.0, False), (1.0, True)])
+def test_requests_beside_a_quota_that_stops_seldom_may_wait_for_something_else(waited_s, is_hint):
+    found = judged(throttling_by_subject={"app": ThrottlingShare(100, 60, waited_s)}, **QUEUED)
+
+    assert found.code == "app-quota-throttled"
+    assert ("app-concurrency-limited" in {it.code for it in found.findings}) == is_hint
+
+
+BESIDE_OTHERS = cores(app=0.2, other=1.7, system=1.96)
+
+
+@pytest.mark.parametrize(("waited_s", "is_host"), [(0.3, True), (4.5, False), (0.0, False)])
+def test_a_thread_that_waited_longer_than_its_quota_demanded_waited_for_the_host(waited_s, is_host):
+    """The thread was ready to run 98 % of 5 s; its quota stopped it for some of that."""
+    found = with_counters(
+        counter("threads.hottest_cores", after=0.2),
+        counter("threads.runnable_share", after=0.98),
+        cpu_cores=BESIDE_OTHERS,
+        throttling_by_subject={"app": ThrottlingShare(100, 19, waited_s)},
+    )
+
+    assert ("host-cpu-limited" in {it.code for it in found.findings}) == is_host
+
+
+def test_threads_that_wait_for_their_quota_do_not_fill_the_host():
+    found = with_counters(
+        counter("threads.hottest_cores", after=0.2),
+        counter("threads.runnable_share", after=0.98),
+        counter("threads.waited_s", after=20.0),
+        counter("threads.count", after=4),
+        cpu_cores=BESIDE_OTHERS,
+        throttling_by_subject={"app": ThrottlingShare(50, 50, 4.0)},
+        **QUEUED,
+    )
+
+    assert [it.code for it in found.findings] == ["app-quota-throttled"]
+
+
+@pytest.mark.parametrize(("working", "is_limit"), [(990, True), (300, False)])
+def test_memory_full_of_files_that_are_not_needed_again_is_no_limit(working, is_limit):
+    found = with_counters(
+        counter("memory.limit_hits", "app", 0, 50),
+        counter("memory.oom_kills", "app"),
+        counter("memory.usage_bytes", after=1000, limit=1000),
+        counter("memory.working_set_bytes", after=working, limit=1000),
+        **QUEUED,
+    )
+
+    assert found.code == ("memory-limited" if is_limit else "app-concurrency-limited")
+    assert is_limit or "with pages of files" in next(it.why for it in found.ruled_out)
 
 
 def test_a_counter_is_shown_with_its_value_before_and_after():

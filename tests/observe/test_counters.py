@@ -21,11 +21,13 @@ from runner.observe.counters.conntrack import parse_conntrack
 from runner.observe.counters.files import read_files
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.interfaces import read_cards, read_interfaces
-from runner.observe.counters.level import Level
+from runner.observe.counters.level import Level, gauge
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.memory import read_group_memory
 from runner.observe.counters.network import read_tcp
 from runner.observe.counters.page_watch import Pages
+from runner.observe.counters.ports import Ports
+from runner.observe.counters.series import Readings, When
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Switches, Threads
 from runner.observe.processes import start_ticks
@@ -82,6 +84,20 @@ def test_an_accept_queue_has_its_length_and_its_limit():
         queue = source.read()[f"tcp.accept_queue.{port}"]
 
     assert (queue.value, queue.limit, queue.kind) == (2, 1, "gauge")  # the kernel lets one more in
+
+
+def test_an_accept_queue_has_its_average_length_and_keeps_its_limit():
+    listeners = Listeners("net:host", os.getpid(), (os.getpid(),))
+    readings = Readings()
+    with crowded(4) as port, contextlib.closing(listeners):
+        name = f"tcp.accept_queue.{port}"
+        readings.add("net:host", "tcp", {name: gauge(0, "connections", 1)}, When.BEGIN)
+        for when in When.BETWEEN, When.END:
+            readings.add("net:host", "tcp", listeners.read(), when)
+        readings.set_averages("net:host", listeners.over_all())
+
+    (queue,) = [it for it in readings.conclude()[0] if it.name == name]
+    assert (queue.before, queue.after, queue.peak, queue.limit) == (0, 2, 2, 1)
 
 
 def test_only_the_subjects_own_listeners_are_read():
@@ -171,7 +187,7 @@ sys.stdin.read()
         for source in sources_for([inside]):
             if source.scope == "net:app":
                 levels |= source.read()
-                if isinstance(source, Listeners):
+                if isinstance(source, Listeners | Ports):
                     source.close()
 
     assert levels["tcp.accept_queue.4321"].value == 2
@@ -323,7 +339,8 @@ def test_a_child_that_ends_between_two_readings_takes_no_context_switches_away()
         ({"memory.current": "900", "memory.max": "1000", "memory.events": "low 0\nmax 7\noom_kill 1"}, 1000),
         ({"memory.current": "900", "memory.max": "max", "memory.events": "low 0\nmax 7\noom_kill 1"}, None),
         (
-            {"memory.usage_in_bytes": "900", "memory.limit_in_bytes": "1000", "memory.failcnt": "7",
+            {"memory.usage_in_bytes": "900", "memory.limit_in_bytes": "1000", "memory.failcnt": "3",
+             "memory.memsw.failcnt": "4",
              "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1"},
             1000,
         ),
@@ -338,11 +355,14 @@ def test_a_child_that_ends_between_two_readings_takes_no_context_switches_away()
 def test_memory_of_a_group_is_read_in_both_versions(tmp_path, files, limit):
     for name, content in files.items():
         (tmp_path / name).write_text(content + "\n")
+    (tmp_path / "memory.stat").write_text("cache 800\ninactive_file 600\ntotal_inactive_file 600\n")
 
     levels = read_group_memory(tmp_path)
 
     assert levels["memory.usage_bytes"].value == 900
     assert levels["memory.usage_bytes"].limit == limit
+    working = levels["memory.working_set_bytes"]
+    assert (working.value, working.limit) == (300, limit)
     assert (levels["memory.limit_hits"].value, levels["memory.oom_kills"].value) == (7, 1)
 
 

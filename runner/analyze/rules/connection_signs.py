@@ -21,24 +21,41 @@ def exhausted(
 
 
 def slow_to_accept(
-    summary: str, evidence: tuple[Evidence, ...], advice: str, confidence: Confidence = Confidence.LIKELY
+    summary: str,
+    evidence: tuple[Evidence, ...],
+    advice: str,
+    confidence: Confidence = Confidence.LIKELY,
+    *,
+    always: bool = False,
 ) -> Match:
-    """Return a finding that may be a mere consequence: a service without CPU accepts too late."""
-    return Match(Finding(Limit.CONNECTION, confidence, summary, evidence, advice))
+    """Return a finding that may be a mere consequence: a service without CPU accepts too late.
+
+    With `always`, it did so all the time: then it is a consequence of whatever keeps requests waiting.
+    """
+    return Match(Finding(Limit.CONNECTION, confidence, summary, evidence, advice), of_backlog=always)
 
 
 class Level(NamedTuple):
-    """The peak of a counter, and the bound that it cannot exceed."""
+    """The peak of a counter, and the bound that it cannot exceed.
+
+    Attributes:
+        scope: As of the counter.
+        name: As of the counter.
+        used: Its peak.
+        limit: Its bound.
+        average: Its average, of those that have one; else its value at the window's end.
+    """
 
     scope: str
     name: str
     used: float
     limit: float
+    average: float
 
 
 def fullest(levels: Iterable[CounterReading], *, at_least: float = 0.0) -> Level | None:
     """Return the level that is closest to its bound, at `at_least` of it or above; None if there is none."""
-    bounded = [Level(c.scope, c.name, c.peak or 0, c.limit) for c in levels if c.limit]
+    bounded = [Level(c.scope, c.name, c.peak or 0, c.limit, c.after) for c in levels if c.limit]
     full = [level for level in bounded if level.used >= at_least * level.limit]
     return max(full, key=lambda level: level.used / level.limit, default=None)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Final
 
-from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local, is_of_service
+from runner.analyze.kernel_counters import counters, increase, is_local
+from runner.analyze.rules.accept_queue import SYN_REPEATED, overflows, overflows_of_services
 from runner.analyze.rules.connection_signs import Level, exhausted, fullest, increases, place, slow_to_accept
 from runner.analyze.rules.parts import title
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
@@ -16,8 +17,6 @@ from runner.core.findings import Evidence, RuledOut
 from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 
-SYN_REPEATED: Final = 0.01
-"""Share of connections whose SYN was retransmitted; Loadproof's own bound."""
 _SYN_RETRIES: Final = 6
 """How often Linux repeats a SYN before it gives up (net.ipv4.tcp_syn_retries)."""
 NGINX_FULL: Final = 0.9
@@ -25,10 +24,16 @@ NO_PORT: Final = 0.001
 FILES_FULL: Final = 0.9
 """Share of a process's limit of open files (node_exporter mixin: critical)."""
 PORTS_FULL: Final = 0.95
+_KEEP: Final[Mapping[str, str]] = {
+    Role.PROXY: "keep the proxy's connections to the app (proxy.keepalive)",
+    Role.FORWARDER: "keep connections to the app",
+    Role.APP: "let the app keep and reuse its connections (a pool, keep-alive)",
+}
+"""Role that may run out of ports to what to do about it."""
 _RELEVANT: Final = frozenset({"tcp", "conntrack", "fds"})
 _FILES: Final = "node_exporter mixin: 90 % of a process's open files is critical"
-_SNMP: Final = "Linux, snmp_counter.rst: any overflow is a dropped connection"
 _CONNTRACK: Final = "node_exporter mixin: any drop is a lost packet"
+_HOST_NETWORK: Final = "net:host"
 _PORTS: Final = "ip_local_port_range"
 _NGINX: Final = "nginx: accepts and handled differ only at a resource limit"
 
@@ -94,50 +99,40 @@ def _files(stage: Stage) -> Match | None:
 
 
 def _no_upstream_ports(stage: Stage) -> Match | None:
-    """Match if the proxy has no local port left for connections to the app; it then sends 502."""
+    """Match if the proxy or the app has no local port left for connections; it then sends an error."""
     refused = stage.requests.failures.get("bad_status", 0)
-    ports = (ports for ports in counters(stage, "ports.in_use") if not _is_of_generator(stage, ports))
+    ports = (ports for ports in counters(stage, "ports.in_use") if _connector(stage, ports))
     full = fullest(ports, at_least=PORTS_FULL)
-    has_proxy = any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
-    if full is None or refused < NO_PORT * stage.requests.scheduled or not has_proxy:
+    if full is None or refused < NO_PORT * stage.requests.scheduled:
         return None
     return exhausted(
         f"connections from {place(full.scope)} to one destination used {full.used:,.0f} of "
         f"{full.limit:,.0f} local ports, and {refused:,} requests were refused",
         (_ports_evidence(full, PORTS_FULL * full.limit),),
-        "keep the proxy's connections to the app (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
+        f"{_KEEP[_role_in(stage, full.scope)]}, or widen net.ipv4.ip_local_port_range",
     )
+
+
+def _connector(stage: Stage, ports: CounterReading) -> bool:
+    """Return whether the ports of a network can be those of the proxy or the app.
+
+    In the host's network, the generator's own ports count as well; only behind a proxy it then succeeds.
+    """
+    if ports.scope != _HOST_NETWORK:
+        return _role_in(stage, ports.scope) in _KEEP
+    return any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
+
+
+def _role_in(stage: Stage, scope: str) -> str:
+    """Return the role of the part that a network is named after; of the host's network, the proxy."""
+    subject = stage.cpu_cores_by_subject.get(scope.removeprefix("net:"))
+    return subject.role if subject else Role.PROXY
 
 
 def _is_of_generator(stage: Stage, counter: CounterReading) -> bool:
     """Return whether a counter is of the network of a generator on a node; elsewhere it has the host's."""
     subject = stage.cpu_cores_by_subject.get(counter.scope.removeprefix("net:"))
     return subject is not None and subject.role == Role.GENERATOR
-
-
-def _overflows(stage: Stage) -> Match | None:
-    """Match if an accept queue overflowed.
-
-    The listeners' own drops prove it; the count of a network namespace may come from another program. Those
-    of a service are not of requests.
-    """
-    own = [c for c in counters_with_prefix(stage, "tcp.listener_drops.") if not is_of_service(stage, c)]
-    lost = sum(counter.delta or 0 for counter in own) if own else increase(stage, "tcp.listen_overflows")
-    if not lost:
-        return None
-    queues = counters_with_prefix(stage, "tcp.accept_queue.")
-    queue = fullest(queue for queue in queues if not is_of_service(stage, queue))
-    where = f" (port {queue.name.rpartition('.')[2]}, length {queue.limit:,.0f})" if queue else ""
-    names = [counter.name for counter in own] or ["tcp.listen_overflows"]
-    title = "accept queue overflows"
-    overflows = [increases(stage, name, title, threshold=1, source=_SNMP) for name in names]
-    return slow_to_accept(
-        f"the accept queue{where} was full {lost:,.0f} times, so connections were dropped",
-        (*chain(*overflows), *increases(stage, "tcp.syn_retransmits", "retransmitted SYNs")),
-        "increase the backlog (listen() and net.core.somaxconn), accept faster, or use keep-alive "
-        "connections",
-        Confidence.PROVEN if own else Confidence.LIKELY,
-    )
 
 
 def _no_ports(stage: Stage) -> Match | None:
@@ -149,7 +144,7 @@ def _no_ports(stage: Stage) -> Match | None:
         Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests"),
     )
     own = [ports for ports in counters(stage, "ports.in_use") if _is_of_generator(stage, ports)]
-    if ports := fullest(own or counters(stage, "ports.in_use", "net:host")):
+    if ports := fullest(own or counters(stage, "ports.in_use", _HOST_NETWORK)):
         summary += f"; there are {ports.limit:,.0f}"
         evidence += (_ports_evidence(ports, ports.limit),)
     return exhausted(
@@ -235,7 +230,8 @@ _SIGNS: Final[tuple[Callable[[Stage], Match | None], ...]] = (
     _no_upstream_ports,
     _files,
     _conntrack,
-    _overflows,
+    overflows,
+    overflows_of_services,
     _syns,
 )
 

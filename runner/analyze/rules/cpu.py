@@ -1,4 +1,4 @@
-"""The rules for CPU limits: a quota, one saturated thread, the proxy, docker-proxy, the whole host."""
+"""The rules for CPU limits: one saturated thread, the proxy, docker-proxy, the whole host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import structs
 
 from runner.analyze import programs
 from runner.analyze.kernel_counters import gc_evidence, is_local
-from runner.analyze.rules.cpu_bounds import THROTTLED, full_cpu_set, throttled_evidence, throttled_shares
+from runner.analyze.rules.cpu_bounds import full_cpu_set
 from runner.analyze.rules.parts import (
     HOST_FULL,
     Consumer,
@@ -20,6 +20,7 @@ from runner.analyze.rules.parts import (
     used_by,
 )
 from runner.analyze.rules.peers import connections
+from runner.analyze.rules.quota import quota_of_proxy
 from runner.analyze.rules.threads import (
     IDLE_THREAD,
     ONE_CORE,
@@ -56,25 +57,6 @@ def _likely(
 ) -> Match:
     """Return a finding that is likely: only a counter-experiment proves a CPU limit."""
     return Match(Finding(limit, Confidence.LIKELY, summary, evidence, advice), node_advice=node_advice)
-
-
-def _quota(stage: Stage, cores: int | None) -> Judgement:
-    """Match if a container used up its CPU quota and had to wait, however idle the host was."""
-    del cores
-    shares = throttled_shares(stage)
-    if not shares:
-        watched = stage.cpu_cores.get(Role.APP) is not None
-        return RuledOut(Limit.APP_QUOTA, "no CPU limit was set") if watched else None
-    worst = max(shares.values())
-    summary = f"CPU limit throttled the app in {percent(worst)} of the periods"
-    if worst <= THROTTLED:
-        return RuledOut(Limit.APP_QUOTA, f"the {summary}")
-    return _likely(
-        Limit.APP_QUOTA,
-        f"its {summary} in which it wanted to run",
-        throttled_evidence(shares),
-        "raise topology.app.cpus, or add a replica",
-    )
 
 
 def _app(stage: Stage, cores: int | None) -> Judgement:
@@ -144,7 +126,9 @@ def _app_by_role(stage: Stage, cores: int | None) -> Judgement:
 
 
 def _proxy(stage: Stage, cores: int | None) -> Judgement:
-    """Match if an Nginx worker, which is one thread, saturates a core."""
+    """Match if its CPU quota stops Nginx, or if one of its workers, which is one thread, saturates a core."""
+    if throttled := quota_of_proxy(stage):
+        return throttled
     busiest = busiest_thread(stage, Role.PROXY)
     if busiest is None:
         return None
@@ -218,10 +202,9 @@ def _waiting_thread(stage: Stage, cores: int) -> Match | None:
 
     A quota makes threads wait as well, and an app that saturates the processors it may use limits itself.
     """
-    throttled = any(share.throttled for share in stage.throttling_by_subject.values())
     parts = roles(stage)
     candidates = [thread for role in parts for thread in threads(stage, role)]
-    if throttled or not candidates or any(full_cpu_set(stage, cores, role) for role in parts):
+    if not candidates or any(full_cpu_set(stage, cores, role) for role in parts):
         return None
     thread = max(candidates, key=lambda candidate: candidate.wanted)
     if thread.wanted < ONE_CORE or thread.is_full:
@@ -256,7 +239,6 @@ def _host_advice(stage: Stage, largest: Consumer) -> str:
     return "reduce the CPU cost of a request (see CPU usage by component), or give the host more cores"
 
 
-QUOTA: Final = Rule(Limit.APP_QUOTA, _quota)
 APP: Final = Rule(Limit.APP_CPU, _app, caused_by=frozenset({Cause.APP}), saturated_role=Role.APP)
 _PROXY_CAUSES: Final = frozenset({Cause.PROXY, Cause.PROXY_WORKERS})
 PROXY: Final = Rule(Limit.PROXY_CPU, _proxy, caused_by=_PROXY_CAUSES, saturated_role=Role.PROXY)

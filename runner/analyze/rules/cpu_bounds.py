@@ -10,7 +10,7 @@ from runner.analyze.kernel_counters import counters
 from runner.analyze.rules.parts import role_of, roles, used_by
 from runner.analyze.rules.threads import IDLE_THREAD, ONE_CORE, wanted_in_turn
 from runner.analyze.rules.types import OWN_BOUND
-from runner.core.codes import RoleName, is_service
+from runner.core.codes import Role, RoleName
 from runner.core.findings import Evidence
 from runner.core.stage_results import Stage
 
@@ -18,21 +18,12 @@ THROTTLED: Final = 0.25
 """Share of the periods from which a quota is the limit (kubernetes-mixin, CPUThrottlingHigh)."""
 
 
-def throttled_shares(stage: Stage, service: str | None = None) -> dict[str, float]:
-    """Return the share of periods in which a quota stopped each subject of a service that has one.
-
-    Args:
-        stage: A stage.
-        service: Its name; None for all parts that are no services.
-    """
+def throttled_shares(stage: Stage, role: RoleName) -> dict[str, float]:
+    """Return the share of periods in which a quota stopped each subject of a role that has one."""
     of = {name: subject.role for name, subject in stage.cpu_cores_by_subject.items()}
     costs = {name: cost for name, cost in stage.throttling_by_subject.items() if cost.periods}
-    own = {name: cost for name, cost in costs.items() if _service(of.get(name, "app")) == service}
+    own = {name: cost for name, cost in costs.items() if of.get(name, Role.APP) == role}
     return {name: cost.throttled / cost.periods for name, cost in own.items()}
-
-
-def _service(role: RoleName) -> str | None:
-    return role if is_service(role) else None
 
 
 def throttled_evidence(shares: Mapping[str, float]) -> tuple[Evidence, ...]:

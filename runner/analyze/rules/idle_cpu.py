@@ -7,10 +7,12 @@ from typing import Final
 
 from runner.analyze import programs
 from runner.analyze.kernel_counters import counters, is_local, stolen_cores
-from runner.analyze.rules.parts import host_name, largest_consumer
-from runner.analyze.rules.threads import IDLE_THREAD, many_wanted, wanted_in_turn
+from runner.analyze.rules.cpu_bounds import throttled_shares
+from runner.analyze.rules.parts import host_name, largest_consumer, roles
+from runner.analyze.rules.threads import IDLE_THREAD, many_wanted, threads, wanted_in_turn
 from runner.core.codes import Role
 from runner.core.stage_results import Stage
+from runner.core.units import percent
 
 IDLE_HOST: Final = 0.85
 """Host CPU up to which some is available (netdata's warning alarm)."""
@@ -19,6 +21,8 @@ BUSY_UNOBSERVED: Final = 0.5
 request was in flight: only their sum is known. Our own bound."""
 _APART: Final = 0.05
 _OFTEN_IDLE: Final = 0.5
+_OFTEN_STOPPED: Final = 0.5
+"""Share of the time that a quota stopped a part from which requests waited for CPU; our own bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
     system, busiest = stage.cpu_cores.get(Role.SYSTEM), _busiest(stage)
     if not cores or system is None or busiest is None:
         return None
-    wanted = max((counter.after for counter in counters(stage, "threads.runnable_share")), default=0.0)
+    if stopped := _stopped(stage):
+        return CpuUse(system.avg, stopped)
+    wanted = max((thread.wanted for role in roles(stage) for thread in threads(stage, role)), default=0.0)
     busy_thread = max(busiest.used, wanted) > busiest.bound
     busy_host = system.avg > IDLE_HOST * cores
     if busy_host and not busy_thread and not largest_consumer(stage).is_part(stage):
@@ -72,19 +78,31 @@ def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
     return CpuUse(system.avg, busy if busy_host or busy_thread else "")
 
 
+def _stopped(stage: Stage) -> str:
+    """Return that a CPU quota stopped a part most of the time, so that it had none to spare; else empty."""
+    shares = {name: share for role in roles(stage) for name, share in throttled_shares(stage, role).items()}
+    name = max(shares, key=lambda subject: shares[subject], default="")
+    if not name:
+        return ""
+    stopped = stage.throttling_by_subject[name].waited_s / stage.window_s
+    if shares[name] <= IDLE_THREAD and stopped < _OFTEN_STOPPED:
+        return ""
+    return f"the CPU limit of {name} throttled it in {percent(shares[name])} of the periods"
+
+
 def _busiest(stage: Stage) -> _Busiest | None:
     """Return the bound; None if nothing was measured.
 
     A service on this host that is not observed can have used all CPU that no observed role used, and it may
     have needed what the hypervisor took.
     """
-    threads = [("the busiest thread", counter.after) for counter in counters(stage, "threads.hottest_cores")]
-    if threads:
-        threads += [
+    known = [("the busiest thread", counter.after) for counter in counters(stage, "threads.hottest_cores")]
+    if known:
+        known += [
             (f"a thread of {programs.name_of(it)}", it.busiest_thread or 0.0)
             for it in programs.services(stage)
         ]
-        name, used = max(threads, key=lambda thread: thread[1])
+        name, used = max(known, key=lambda thread: thread[1])
         return _Busiest(name, used, IDLE_THREAD)
     if own := stage.cpu_cores.get(Role.APP):
         return _Busiest("the app", own.avg, IDLE_THREAD)

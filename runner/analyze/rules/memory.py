@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -57,11 +58,11 @@ def _events(stage: Stage) -> list[StageEvent]:
 
 def _at_limit(stage: Stage) -> Judgement:
     hits = {counter.scope: counter for counter in counters(stage, "memory.limit_hits") if counter.delta}
-    full = {counter.scope: counter for counter in counters(stage, "memory.usage_bytes") if _is_full(counter)}
+    full = {scope: size for scope, size in _sizes(stage).items() if _is_full(size)}
     scope = min(hits.keys() & full.keys(), default=None)
     if scope is None:
         known = is_local(stage) and any(counters(stage, "memory.oom_kills"))
-        return RuledOut(Limit.MEMORY, "no process was killed for lack of memory") if known else None
+        return RuledOut(Limit.MEMORY, _why_not(stage, hits)) if known else None
     used, limit = ((value or 0) / BYTES_PER_MIB for value in (full[scope].peak, full[scope].limit))
     return Match(
         Finding(
@@ -75,6 +76,25 @@ def _at_limit(stage: Stage) -> Judgement:
             ),
             *_advice(stage, scope),
         )
+    )
+
+
+def _sizes(stage: Stage) -> dict[str, CounterReading]:
+    """Return the memory of each control group: its working set, of results without it all of its memory."""
+    names = ("memory.usage_bytes", "memory.working_set_bytes")
+    return {counter.scope: counter for name in names for counter in counters(stage, name)}
+
+
+def _why_not(stage: Stage, hits: Collection[str]) -> str:
+    """Return that nothing was killed, and whose memory was full of files that it did not need again."""
+    why, sizes = "no process was killed for lack of memory", _sizes(stage)
+    cached = min((scope for scope in hits if scope in sizes and sizes[scope].limit), default=None)
+    if cached is None:
+        return why
+    used, limit = ((value or 0) / BYTES_PER_MIB for value in (sizes[cached].peak, sizes[cached].limit))
+    return (
+        f"{why}; {title(stage, cached)} reached its memory limit with pages of files, and needed at most "
+        f"{used:,.0f} of {limit:,.0f} MiB"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.little import little
-from runner.analyze.rules.idle_cpu import cpu_use
+from runner.analyze.rules.idle_cpu import CpuUse, cpu_use
 from runner.analyze.rules.parts import word
 from runner.analyze.rules.peers import WAITING, Connections, connections, waiting_evidence
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
@@ -37,7 +37,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
         return None
     busiest = known[0]
     why = cpu.busy or _why_room(busiest) or _why_locked(stage, busiest) or _why_none_queued(stage, busiest)
-    return RuledOut(Limit.POOL, why) if why else Match(_finding(stage, busiest))
+    return RuledOut(Limit.POOL, why) if why else Match(_finding(stage, busiest, cpu))
 
 
 def _why_room(pool: Connections) -> str:
@@ -71,15 +71,16 @@ def _in_flight(stage: Stage) -> float:
     return known.in_flight if known else 0.0
 
 
-def _finding(stage: Stage, pool: Connections) -> Finding:
+def _finding(stage: Stage, pool: Connections, cpu: CpuUse) -> Finding:
     in_flight = _in_flight(stage)
     bound = (WAITING * 100, OWN_BOUND)
+    idle = "no processor was used up" if cpu.wanted is None else "the system hardly wanted a processor"
     return Finding(
         Limit.POOL,
         Confidence.LIKELY,
         f"the app had {pool.established:.0f} connections to {pool.service} all the time, and waited for a "
-        f"response on {percent(pool.share)} of them, while {in_flight:,.0f} requests were in flight and no "
-        "processor was used up: the others waited in the app for a connection",
+        f"response on {percent(pool.share)} of them, while {in_flight:,.0f} requests were in flight and "
+        f"{idle}: the others waited in the app for a connection",
         (
             *waiting_evidence(stage, pool.service),
             *lock_evidence(stage, pool.service),

@@ -12,11 +12,12 @@ from runner.analyze.rules.disk import IO
 from runner.analyze.rules.errors import ERRORS
 from runner.analyze.rules.memory import MEMORY
 from runner.analyze.rules.pool import POOL
+from runner.analyze.rules.quota import QUOTA
 from runner.analyze.rules.service import SERVICE
 from runner.analyze.rules.types import Rule
 from runner.core.codes import Limit
 
-_CPU: Final = (cpu.QUOTA, SERVICE, cpu.APP, cpu.PROXY, cpu.FORWARDER, cpu.HOST)
+_CPU: Final = (QUOTA, SERVICE, cpu.APP, cpu.PROXY, cpu.FORWARDER, cpu.HOST)
 _ORDERED: Final = (MEMORY, CONNECTIONS, ERRORS, *_CPU, IO, POOL, CONCURRENCY)
 RULES: Final[Mapping[Limit, Rule]] = {rule.limit: rule for rule in _ORDERED}
 """Limit to its rule."""

@@ -75,13 +75,23 @@ def threads(stage: Stage, role: RoleName) -> list[Thread]:
 
     Some kernels count waiting for a CPU quota as waiting for a processor; that is left out.
     """
-    quota = {name for name, share in stage.throttling_by_subject.items() if share.throttled}
     wanted = {counter.scope: counter.after for counter in counters(stage, "threads.runnable_share")}
     return [
-        Thread(c.scope, c.after, max(c.after, 0.0 if c.scope in quota else wanted.get(c.scope, 0.0)))
+        Thread(c.scope, c.after, max(c.after, wanted.get(c.scope, 0.0) - _share_of_quota(stage, c.scope)))
         for c in counters(stage, "threads.hottest_cores")
         if role_of(stage, c) == role
     ]
+
+
+def _share_of_quota(stage: Stage, subject: str) -> float:
+    """Return the share of the time that a thread can have waited for its quota; all where that is not known.
+
+    The kernel adds up what each processor was kept from running, so that it may be less.
+    """
+    cost = stage.throttling_by_subject.get(subject)
+    if cost is None or not cost.throttled:
+        return 0.0
+    return min(1.0, cost.waited_s / stage.window_s) if cost.waited_s else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +168,16 @@ def ready_evidence(stage: Stage, wanted: float) -> Iterator[Evidence]:
 
 
 def _threads_ready(stage: Stage) -> float | None:
-    """Return how many threads ran or were ready to run on average; None if the kernel did not tell."""
-    waited_s = [counter.delta or 0.0 for counter in counters(stage, "threads.waited_s")]
+    """Return how many threads ran or were ready to run on average; None if the kernel did not tell.
+
+    Waiting for a CPU quota is left out, as in `threads`.
+    """
+    quota, known = _stopped_by_quota(stage), counters(stage, "threads.waited_s")
+    waited_s = [0.0 if counter.scope in quota else counter.delta or 0.0 for counter in known]
     used = sum(used_by(stage, role) or 0.0 for role in roles(stage))
     return sum(waited_s) / stage.window_s + used if waited_s else None
+
+
+def _stopped_by_quota(stage: Stage) -> frozenset[str]:
+    """Return the subjects whose CPU quota stopped them."""
+    return frozenset(name for name, share in stage.throttling_by_subject.items() if share.throttled)

@@ -30,12 +30,15 @@ class Match:
         node_advice: What to try where the limit is on a node of a cluster, with ``{node}`` for its name;
             empty where it is the same as on one machine.
         explains: Whether it can be why the stage fell short; else it was merely observed as well.
+        of_backlog: Whether it is the end of a queue that was never empty: next to requests that wait inside
+            the service it is a consequence, and no reason for them.
     """
 
     finding: Finding
     independent: bool = False
     node_advice: str = ""
     explains: bool = True
+    of_backlog: bool = False
 
 
 Judgement: TypeAlias = Match | RuledOut | None

@@ -94,7 +94,7 @@ class Counters:
 
     def _conclude(self, sources: Sequence[Source]) -> None:
         for source in sources:
-            if isinstance(source, Threads):
+            if isinstance(source, Threads | Listeners):
                 self._readings.set_averages(source.scope, source.over_all())
         self.readable, self.unreadable = self._readings.conclude()
         if self.pages is not None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from statistics import fmean
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
@@ -41,6 +42,8 @@ class Listeners:
     every_second: bool = True
     _socket: socket.socket | None = None
     _inodes: frozenset[int] = field(default_factory=frozenset)
+    _waited: dict[str, list[float]] = field(default_factory=dict)
+    """Queue to its length at every reading."""
 
     def read(self) -> Levels:
         """See `Source`."""
@@ -52,7 +55,15 @@ class Listeners:
             if self._is_watched(listener):
                 other = listeners.get(listener.port)
                 listeners[listener.port] = listener if other is None else other.merge(listener)
-        return {name: level for listener in listeners.values() for name, level in listener.levels()}
+        levels = {name: level for listener in listeners.values() for name, level in listener.levels()}
+        for name, level in levels.items():
+            if level is not None and level.kind == "gauge":
+                self._waited.setdefault(name, []).append(level.value)
+        return levels
+
+    def over_all(self) -> dict[str, Level]:
+        """Return the average length of each queue over all readings."""
+        return {name: gauge(fmean(lengths), "connections") for name, lengths in self._waited.items()}
 
     def _is_watched(self, listener: _Listener) -> bool:
         all_are = not self.owners and not self.ports

@@ -1,4 +1,9 @@
-"""Memory of one subject's control group, version 1 or 2, against its limit."""
+"""Memory of one subject's control group, version 1 or 2, against its limit.
+
+A group that reads or writes files fills its memory up to the limit with their pages, which the kernel drops
+when anything else needs the memory. So what counts is the working set, as the kubelet defines it: the usage
+without pages of files that were not used again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from runner.core.observed_facts import Subject
+from runner.core.units import Bytes
 from runner.observe.cgroups import control_group_of
 from runner.observe.counters.level import Level, Levels, gauge
 
@@ -20,7 +26,7 @@ def memory_folder(subject: Subject) -> Path | None:
 
 
 def read_group_memory(folder: Path | None) -> Levels:
-    """Return the memory of a control group against its limit, and how often it hit the limit."""
+    """Return the memory and the working set of a group against its limit, and how often it hit the limit."""
     if folder is None:
         raise FileNotFoundError(2, "no memory control group")
     return _version_2(folder) if (folder / "memory.current").exists() else _version_1(folder)
@@ -31,10 +37,16 @@ def _version_1(folder: Path) -> Levels:
     control = dict(line.split() for line in (folder / "memory.oom_control").read_text().splitlines())
     used = int((folder / "memory.usage_in_bytes").read_text())
     return {
-        "memory.usage_bytes": gauge(used, "bytes", limit=limit if limit < _NO_LIMIT else None),
-        "memory.limit_hits": Level(int((folder / "memory.failcnt").read_text())),
+        **_sizes(used, limit if limit < _NO_LIMIT else None, _inactive(folder, "total_inactive_file")),
+        "memory.limit_hits": Level(_version_1_hits(folder)),
         "memory.oom_kills": Level(int(control["oom_kill"])) if "oom_kill" in control else None,
     }
+
+
+def _version_1_hits(folder: Path) -> int:
+    """Return how often a limit was hit: that of memory, or that of memory with swap, which may be as low."""
+    files = [folder / name for name in ("memory.failcnt", "memory.memsw.failcnt")]
+    return sum(int(file.read_text()) for file in files if file.exists())
 
 
 def _version_2(folder: Path) -> Levels:
@@ -42,7 +54,19 @@ def _version_2(folder: Path) -> Levels:
     events = dict(line.split() for line in (folder / "memory.events").read_text().splitlines())
     used = int((folder / "memory.current").read_text())
     return {
-        "memory.usage_bytes": gauge(used, "bytes", limit=None if limit == "max" else int(limit)),
+        **_sizes(used, None if limit == "max" else int(limit), _inactive(folder, "inactive_file")),
         "memory.limit_hits": Level(int(events["max"])),
         "memory.oom_kills": Level(int(events["oom_kill"])),
     }
+
+
+def _inactive(folder: Path, name: str) -> Bytes | None:
+    """Return the size of the pages of files that were not used again; None if the kernel does not tell."""
+    fields = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    return next((int(size) for key, size in fields if key == name), None)
+
+
+def _sizes(used: Bytes, limit: Bytes | None, inactive: Bytes | None) -> Levels:
+    """Return both sizes; they are read one after the other, so that their difference may be negative."""
+    working = None if inactive is None else gauge(max(0, used - inactive), "bytes", limit=limit)
+    return {"memory.usage_bytes": gauge(used, "bytes", limit=limit), "memory.working_set_bytes": working}

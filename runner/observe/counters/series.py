@@ -114,11 +114,11 @@ class Readings:
                 self._series.setdefault(key, _Series()).add(_with_usable_limit(level), when, read_at)
 
     def set_averages(self, scope: str, levels: Mapping[str, Level]) -> None:
-        """Replace the last value of gauges by their average over the window; their peaks stay."""
+        """Replace the last value of gauges by their average over the window; peaks and limits stay."""
         for name, level in levels.items():
             series = self._series.get((scope, name))
             if series is not None and series.last is not None and not _out_of_range(level):
-                series.last = level
+                series.last = replace(level, limit=level.limit or series.last.limit)
 
     def fail(self, scope: str, family: str, reason: str, when: When) -> None:
         """Record that a source could not be read; between the window's ends that only affects peaks."""

@@ -31,7 +31,7 @@ from runner.observe.readers import own_group
 from runner.observe.roots import are_foreign
 
 _WATCHED: Final = frozenset({Role.APP, Role.PROXY, Role.FORWARDER})
-_CONNECTING: Final = (Role.PROXY, Role.FORWARDER)
+_CONNECTING: Final = (Role.APP, Role.PROXY, Role.FORWARDER)
 """Roles that open connections, besides the generator; an accepted connection occupies no port."""
 
 

@@ -32,7 +32,7 @@ _DRAW: Final[Mapping[Limit, Sequence[_Draw]]] = {
     Limit.HOST_CPU: (cpu,),
     Limit.APP_CPU: (cpu,),
     Limit.APP_QUOTA: (quota, cpu),
-    Limit.PROXY_CPU: (cpu,),
+    Limit.PROXY_CPU: (quota, cpu),
     Limit.FORWARDER: (cpu,),
     Limit.CONNECTION: (used_up, drops, queue),
     Limit.APP_CONCURRENCY: (waits, queue),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.rules.cpu_bounds import THROTTLED, throttled_shares
-from runner.core.codes import Limit
+from runner.core.codes import Role
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
@@ -22,18 +22,17 @@ _MOST_SUBJECTS: Final = 8
 
 def quota(stages: WhyStages) -> Chart | None:
     """Return throttled periods and CPU against the quota; None where no quota is known to have throttled."""
-    service = _service(stages)
-    limited = throttled_shares(stages.limited, service)
+    role = limiting_role(stages.limited)
+    limited = throttled_shares(stages.limited, role)
     if max(limited.values(), default=0.0) <= THROTTLED:
         return None
     shown = set(sorted(limited, key=lambda name: -limited[name])[:_MOST_SUBJECTS])
-    rows = [row for one in stages.stages for row in _throttled(one.stage, service, shown)]
+    rows = [row for one in stages.stages for row in _throttled(one.stage, role, shown)]
     names = list(dict.fromkeys(str(row["series"]) for row in rows))
     throttled = CausePanel(
         "% of periods throttled", rows, chart.series_colours(names), THROTTLED * 100, frozenset(names)
     )
-    role = limiting_role(stages.limited)
-    cores = _quota_cores(stages, service)
+    cores = _quota_cores(stages, role)
     used = _cpu(stages, role, cores)
     spec = stacked_panels(stages, [throttled, *([used] if used else [])])
     words = f"{number_format.share(THROTTLED)} of the periods"
@@ -42,12 +41,8 @@ def quota(stages: WhyStages) -> Chart | None:
     return Chart("why", title, f"Share of throttled periods, and CPU in cores{dashed}", spec)
 
 
-def _service(stages: WhyStages) -> str | None:
-    return (stages.limited.verdict.service or None) if stages.limit is Limit.SERVICE else None
-
-
-def _throttled(stage: Stage, service: str | None, shown: set[str]) -> list[Row]:
-    shares = throttled_shares(stage, service)
+def _throttled(stage: Stage, role: str, shown: set[str]) -> list[Row]:
+    shares = throttled_shares(stage, role)
     return [
         {"series": name, "level": level_of(stage), "value": round(100 * share, 2)}
         for name, share in shares.items()
@@ -68,18 +63,18 @@ def _cpu(stages: WhyStages, role: str, cores: float | None) -> CausePanel | None
     return CausePanel("CPU cores", rows, role_colours([role]), cores, frozenset({name}))
 
 
-def _quota_cores(stages: WhyStages, service: str | None) -> float | None:
+def _quota_cores(stages: WhyStages, role: str) -> float | None:
     """Return the cores that all replicas of the throttled part may use; None where that is not known."""
-    if service is None:
+    if role == Role.APP:
         limits, replicas = stages.app_limits, stages.limited.replicas
     else:
-        facts = stages.services.get(service)
+        facts = stages.services.get(role)
         limits, replicas = (facts.limits, facts.replicas) if facts else (None, 1)
     return limits.cpus * max(replicas, 1) if limits and limits.cpus else None
 
 
 def _title(stages: WhyStages, role: str, worst: float, cores: float | None) -> str:
-    part = role_name(role) if stages.limit is Limit.SERVICE else "the app"
+    part = "the app" if role == Role.APP else role_name(role)
     used = stages.limited.cpu_cores.get(role)
     of = f" of {number_format.cores(cores)}" if cores else ""
     and_used = f"; it used {number_format.cores(used.avg)}{of} cores" if used else ""
