@@ -209,7 +209,10 @@ def _undetermined(stage: Stage) -> Finding:
         return Finding(Limit.UNDETERMINED, Confidence.HINT, "nothing was measured", (), "run the stage again")
     what = "the users due were served" if stage.scenarios else "the target rate was achieved"
     summary = f"{percent(achieved, 1)} of {what}, and no counter shows why{step_phrase(stage)}"
-    if stage.cpu_cores.get(Role.APP) is None:
+    if stage.only_unfinished:
+        summary = f"{percent(achieved, 1)} of {what}, the others were still under way when the stage ended"
+        advice = "let the stage or its timeout last longer than a user takes, pauses included"
+    elif stage.cpu_cores.get(Role.APP) is None:
         summary += "; the CPU and threads of the service were not observed"
         advice = "name the service's processes in topology.pids, or run Loadproof on the service's host"
     elif achieved >= _LITTLE:

@@ -288,6 +288,11 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         return {name: part for name, part in self.parts.items() if part.scenarios is None}
 
     @property
+    def only_unfinished(self) -> bool:
+        """Whether users were lost, all of them because they were still under way when the stage ended."""
+        return self.scenarios is not None and 0 < self.scenarios.lost == self.scenarios.unfinished
+
+    @property
     def scenario_parts(self) -> dict[str, Part]:
         """Those of whole scenarios."""
         return {name: part for name, part in self.parts.items() if part.scenarios is not None}

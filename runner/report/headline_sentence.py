@@ -135,9 +135,10 @@ def _where(best: Place, limited: Place, *, is_sustained: bool) -> str:
 
 def _what(stage: Stage) -> str:
     """Return the limit of a stage with its confidence, or why there is none."""
-    return (
-        failure(stage) or _not_judged(stage) or _named_limit(stage) or "the data do not show what limits it"
-    )
+    unknown = "the data do not show what limits it"
+    if stage.only_unfinished and stage.users is None:
+        unknown = "the other users were still under way when the stage ended"
+    return failure(stage) or _not_judged(stage) or _named_limit(stage) or unknown
 
 
 def _not_judged(stage: Stage) -> str:

@@ -151,6 +151,17 @@ def test_users_who_were_cut_off_are_explained():
     assert "The service kept up with the offered rate of 20 users/s." in text
 
 
+def test_a_stage_that_is_too_short_for_its_pauses_is_not_blamed_on_the_service():
+    made = results(scenario_trial(users(window_s=10, pause_s=30.0, timeout_s=10)))
+    finding = stages(made)[0].verdict.findings[0]
+
+    assert stages(made)[0].only_unfinished
+    assert finding.summary.endswith(
+        "of the users due were served, the others were still under way when the stage ended"
+    )
+    assert "the other users were still under way when the stage ended" in headline(made).sentence
+
+
 def test_a_number_of_users_and_a_ramp_of_them_are_told_apart():
     closed = render_markdown(results(closed_trial(), CLOSED))
     made = scenario_trial(users(1, 10, rate_to=20), Ramp(1, 20))
