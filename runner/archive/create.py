@@ -29,6 +29,11 @@ def archive_folder(run: Path, out: Path | None = None) -> Path:
         StoredRunError: It is not the folder of a complete run.
         OutputError: It cannot be written; no partial file remains.
     """
+    if not run.is_dir():
+        problem = "is not a folder" if run.exists() else "does not exist"
+        raise StoredRunError(
+            f"{run} cannot be archived: it {problem}", hint="give the folder that `runner execute` wrote"
+        )
     if not (run / RUN).exists():
         raise StoredRunError(
             f"{run} cannot be archived: there is no {RUN} in it",

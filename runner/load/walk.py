@@ -8,7 +8,7 @@ from typing import Any, Final
 from runner.load.scenario_order import MAX_EXECUTED, MAX_OPERATIONS
 
 TOO_MANY_STEPS: Final = "too_many_steps"
-_LIMIT: Final = ", which is the limit: for_each goes through lists with too many entries"
+_LIMIT: Final = ", which is the limit: repeat less, or let for_each go through shorter lists"
 
 
 class CannotGoOn(ValueError):  # noqa: N818  (a fact about a response, not an error of ours)

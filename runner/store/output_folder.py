@@ -33,7 +33,7 @@ def claimed_folder(path: Path, *, resumed: bool = False) -> Iterator[RunFolder]:
         resumed: Whether its run is continued, so that what it contains stays.
 
     Raises:
-        UsageError: It contains other files, or another run uses it.
+        UsageError: It contains other files, another run uses it, or something else is in its place.
         OutputError: It cannot be created or written to.
     """
     try:
@@ -90,7 +90,13 @@ def _remove(entry: Path) -> None:
             entry.unlink()
 
 
-def _not_writable(path: Path, error: OSError) -> OutputError:
+def _not_writable(path: Path, error: OSError) -> OutputError | UsageError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        obstacle = next(one for one in (path, *path.parents) if os.path.lexists(one))
+        return UsageError(
+            f"the output folder {path} cannot be created: {obstacle} is not a folder",
+            hint="give --out the path of a new folder",
+        )
     return OutputError(
         f"cannot write to the output folder {path}: {error.strerror}",
         hint="choose another folder with --out",

@@ -292,8 +292,8 @@ def test_a_user_in_endless_loops_leaves_the_others_their_turn():
     assert outcome.users["endless"]["failed"] == {"too_many_steps": 1}
     assert outcome.parts["endless/s0"]["failed"] == {"too_many_steps": 1}
     assert outcome.samples[0].failed_checks == (
-        "the user has gone through 200,000 rounds of loops, which is the limit: for_each goes through lists "
-        "with too many entries"
+        "the user has gone through 200,000 rounds of loops, which is the limit: repeat less, or let for_each "
+        "go through shorter lists"
     )
     assert outcome.users["other"]["succeeded"] == 1
 

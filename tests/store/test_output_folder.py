@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from runner.core.errors import OutputError, UsageError
+from runner.core.errors import UsageError
 from runner.store.output_folder import claimed_folder
 from runner.store.run_file import RUN
 from runner.store.run_folder import JOURNAL, SPEC
@@ -35,6 +35,23 @@ def test_a_folder_that_contains_other_files_is_refused_and_unharmed(tmp_path, na
     assert all((tmp_path / name).read_text() == "mine" for name in names)
 
 
+@pytest.mark.parametrize("below", ["", "new/run"])
+@pytest.mark.parametrize("kind", ["file", "lost link"])
+def test_what_is_in_the_place_of_the_folder_is_named_and_unharmed(tmp_path, below, kind):
+    obstacle = tmp_path / "notes"
+    if kind == "file":
+        obstacle.write_text("mine")
+    else:
+        obstacle.symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(UsageError) as caught, claimed_folder(obstacle / below):
+        pass
+
+    assert caught.value.message.endswith(f"cannot be created: {obstacle} is not a folder")
+    assert "--out" in caught.value.hint
+    assert os.listdir(tmp_path) == ["notes"]
+
+
 def test_what_a_run_left_that_measured_nothing_is_replaced(tmp_path):
     leave_a_run(tmp_path)
 
@@ -62,13 +79,3 @@ def test_two_runs_never_use_one_folder_at_the_same_time(tmp_path, resumed):
 
     with claimed_folder(tmp_path, resumed=True):
         assert (tmp_path / RUN).exists()
-
-
-def test_a_file_in_the_way_is_refused_with_a_hint(tmp_path):
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(OutputError) as caught, claimed_folder(tmp_path / "file" / "run"):
-        pass
-
-    assert "Not a directory" in caught.value.message
-    assert "--out" in caught.value.hint
