@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from runner.cli.output import lost_output, say
-from runner.cli.resource_faults import resource_fault
+from runner.cli.resource_faults import path_fault, resource_fault
 from runner.core.errors import (
     ArchiveDamaged,
     EnvironmentLacks,
@@ -122,7 +122,7 @@ def die_of(number: signal.Signals) -> NoReturn:
 
 def _report_fault(error: Exception) -> int:
     """Print what this machine lacks, or that this is a bug, and return the exit code."""
-    fault = resource_fault(error) or _bug(error)
+    fault = resource_fault(error) or path_fault(error) or _bug(error)
     show_error(fault)
     return code_for(fault)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,6 +37,24 @@ _BY_ERRNO: Final[Mapping[int | None, tuple[str, str]]] = {
     errno.EDQUOT: _SPACE,
     errno.EROFS: ("a file system is read-only", "set TMPDIR to a folder that is writable"),
 }
+
+
+_OF_A_PATH: Final[Mapping[int | None, tuple[str, str]]] = {
+    errno.ENAMETOOLONG: ("a path is longer than the file system allows", "give a shorter one"),
+    errno.EACCES: ("permission denied", "choose another path, or run as a user who may use this one"),
+    errno.ELOOP: ("a path leads in a circle of links", "correct the links"),
+    errno.EIO: ("a disk cannot be read or written", "check the disk, or choose a path on another one"),
+}
+
+
+def path_fault(error: BaseException) -> EnvironmentLacks | None:
+    """Return what is wrong with the path of a file if that is what an exception is about, else None."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, OSError) and error.filename and (fault := _OF_A_PATH.get(error.errno)):
+        message, hint = fault
+        return EnvironmentLacks(f"{message}: {os.fsdecode(error.filename)}", hint=hint)
+    return None
 
 
 def resource_fault(error: BaseException) -> EnvironmentLacks | None:

@@ -68,7 +68,8 @@ def _problem(fault: Fault) -> Problem:
 def _render(source: str, lines: Sequence[str], fault: Fault) -> str:
     mark = fault.mark
     if mark.override is None:
-        place, gutter, line = f"{source}:{mark.line}:{mark.column}", str(mark.line), lines[mark.line - 1]
+        file = source.replace("\n", "\N{REPLACEMENT CHARACTER}")
+        place, gutter, line = f"{file}:{mark.line}:{mark.column}", str(mark.line), lines[mark.line - 1]
     else:
         place, gutter, line = "--set", "", mark.override
     text, before, width = _excerpt(line, mark)

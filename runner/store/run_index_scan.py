@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from runner.core.errors import UsageError
 from runner.core.units import NS_PER_S
-from runner.experiment.suggestions import harmless
 from runner.store.run_candidate import Candidate
 from runner.store.run_names import JOURNAL, LIVE, RESULTS, RUN, SPEC
 from runner.store.run_summary import Key, RunState, RunSummary, byte_text
@@ -42,8 +41,7 @@ def check_folder(folder: Path) -> None:
         UsageError: It does not exist, or it is something else.
     """
     if not folder.is_dir():
-        shown = harmless(str(folder))
-        problem = f"{shown} is no folder" if folder.exists() else f"there is no folder {shown}"
+        problem = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
         raise UsageError(problem, hint="give a folder with runs, such as reports")
 
 
@@ -173,11 +171,18 @@ def _content(entries: Iterable[_Entry]) -> _Content:
         elif entry.is_dir(follow_symlinks=False):
             if name not in _INSIDE and not name.startswith("."):
                 content.folders.append(name)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and _leads_to_folder(entry):
             content.links.append(entry)
         elif name[-4:].lower() == _ARCHIVE:
             content.archives.append(entry)
     return content
+
+
+def _leads_to_folder(link: _Entry) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:  # it leads in a circle, or to what this user may not see
+        return False
 
 
 def _candidates(path: str, content: _Content) -> Iterator[Candidate]:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.resource_faults import resource_fault
+from runner.cli.exit_codes import ENVIRONMENT, exit_code_of
+from runner.cli.main import app
+from runner.cli.resource_faults import path_fault, resource_fault
 from runner.core.errors import EnvironmentLacks
 from tests.cli.conftest import ROOT, in_turn
 
@@ -318,6 +320,32 @@ def test_what_runs_out_is_named_wherever_it_is_noticed(error, words):
 )
 def test_another_error_is_no_lack_of_resources(error):
     assert resource_fault(error) is None
+
+
+@pytest.mark.parametrize("command", [["runs"], ["report"], ["archive", "pack"]])
+def test_a_path_longer_than_any_file_has_is_no_bug(capsys, command):
+    code = exit_code_of(app, [*command, "x" * 300])
+
+    assert code == ENVIRONMENT
+    error = capsys.readouterr().err
+    assert error.startswith("error: a path is longer than the file system allows: xxx")
+    assert "hint: give a shorter one" in error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", b"a\xff"), "permission denied: a\udcff"),
+        (ExceptionGroup("", [OSError(errno.EIO, "Input/output error", "b")]), "a disk cannot be read"),
+        (PermissionError(errno.EACCES, "Permission denied"), None),
+        (ExceptionGroup("", [ValueError(), PermissionError(errno.EACCES, "", "a")]), None),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a"), None),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_named(error, words):
+    fault = path_fault(error)
+
+    assert fault is None if words is None else fault and words in fault.message and fault.hint
 
 
 def test_an_interpreter_that_started_with_closed_streams_keeps_them_occupied(tmp_path):

@@ -91,3 +91,11 @@ def test_problems_after_the_first_fifty_are_only_counted() -> None:
     assert len(refused.problems) == MAX_SHOWN + 1
     assert refused.problems[-1] == "… and 150 more problems"
     assert len(refused.positions) == 200
+
+
+def test_a_line_end_in_the_name_of_a_file_makes_no_line_of_its_own() -> None:
+    with pytest.raises(SpecificationError) as caught:
+        read_spec(b"version: 1\nname: [a]\n", source="a\n::error::b.yaml")
+
+    assert all(not problem.partition(" ")[0].count("\n") for problem in caught.value.problems)
+    assert caught.value.problems[0].startswith("a\N{REPLACEMENT CHARACTER}::error::b.yaml:")

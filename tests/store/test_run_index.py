@@ -127,6 +127,7 @@ def test_everything_that_is_no_run_is_listed_as_what_it_is(tmp_path):
     (pipe / "journal.ndjson").write_text("")
     (tmp_path / "away").symlink_to("/etc")
     (tmp_path / "round").symlink_to(tmp_path)
+    (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "text.zip").write_text("not a ZIP")
 
     states = {path: run.state for path, run in listed(tmp_path).items()}
