@@ -3,6 +3,7 @@
 Also checks that no test file leaves anything running.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from hypothesis import settings
 from infra.swarm.cluster import unusable
 from tests.leftovers import mark_session, nothing_left
 
+gc.disable()  # while tests are collected, nothing becomes garbage: this saves a third of the time
 mark_session()
 settings.register_profile("here", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=25, deadline=None)  # no deadline: machines are busy
@@ -75,6 +77,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if wanting and not present():
             for item in wanting:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # ten thousand tests, which the collector need not look at again
+    gc.enable()
 
 
 def _uses_docker(item: pytest.Item) -> bool:

@@ -1,5 +1,6 @@
 """The registry of metrics against the types of results, the documentation and stored runs."""
 
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -13,10 +14,12 @@ ROOT = Path(__file__).parents[2]
 STORED = sorted((ROOT / "tests" / "results").glob("*.json"))
 
 
+@cache
 def stages():
-    for path in STORED:
-        for configuration in parse_results(path.read_bytes(), path).configurations:
-            yield from configuration.stages
+    """All stages of stored runs, each with what JSON has of it."""
+    results = [parse_results(path.read_bytes(), path) for path in STORED]
+    found = [configuration for one in results for configuration in one.configurations]
+    return [(stage, msgspec.to_builtins(stage)) for one in found for stage in one.stages]
 
 
 def test_every_latency_of_a_stage_is_in_the_registry_in_the_same_order():
@@ -29,8 +32,8 @@ def test_every_latency_of_a_stage_is_in_the_registry_in_the_same_order():
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.path)
 def test_every_metric_reads_the_number_at_its_place_in_results(metric):
     seen = 0
-    for stage in stages():
-        node = msgspec.to_builtins(stage)
+    for stage, plain in stages():
+        node = plain
         for key in metric.key.split("."):
             node = node.get(key) if isinstance(node, dict) else None
         if metric.scenarios_only:

@@ -23,6 +23,8 @@ IMAGE = Path(__file__).parent / "image"
 _TRIES = 3
 _PAUSE_S = 5
 _BUSY_CORES = 0.3
+_STOLEN_SHARE = 0.05
+"""Of all processors, by the hypervisor: a case that needs all of them is then limited by the host."""
 MATRIX: list[tuple[str, str, str, str, bool]] = []
 
 
@@ -158,7 +160,8 @@ def _disturbed(stage: dict) -> bool:
     """Return whether other programs, or other guests of the same machine, used CPU that the case needs."""
     other = (stage["cpu_cores"]["other"] or {}).get("avg", 0.0)
     stolen = sum(counter["delta"] for counter in stage["counters"] if counter["name"] == "cpu.steal_s")
-    return other + stolen / stage["window_s"] > _BUSY_CORES
+    stolen_cores = stolen / stage["window_s"]
+    return other + stolen_cores > _BUSY_CORES or stolen_cores > _STOLEN_SHARE * (os.cpu_count() or 1)
 
 
 @pytest.fixture
