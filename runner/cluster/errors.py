@@ -15,7 +15,16 @@ class AgentFailed(EnvironmentLacks):
 
 
 class HubLost(EnvironmentLacks):
-    """The hub is gone, and with it all agents."""
+    """The hub is gone, and with it all agents.
+
+    Args:
+        message: What became of it.
+        details: The last lines that it wrote.
+    """
+
+    def __init__(self, message: str, *, details: tuple[str, ...] = ()) -> None:
+        hint = "see that the machine of the hub, which takes the orders of the run, is up and reached"
+        super().__init__(message, hint=hint, details=details)
 
 
 def first_of(error: BaseException) -> BaseException:

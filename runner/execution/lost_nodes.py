@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from runner.cluster.errors import AgentFailed, first_of
-from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Event
 from runner.core.load_facts import LoadFacts
 from runner.core.node_facts import losses
@@ -71,8 +70,3 @@ async def ask_again(site: GeneratorNodes, cluster: Cluster, say: Callable[[str],
     site.returned = await cluster.bring_back()
     for name in site.returned:
         say(f"{name} takes part again, with a new agent")
-
-
-def hub_lost(cluster: Cluster) -> EnvironmentLacks:
-    """Return the error that ends a run whose hub is gone."""
-    return EnvironmentLacks(cluster.hub_lost, hint="see that this manager of the swarm runs and is reached")

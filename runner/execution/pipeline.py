@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.proof_plan import next_blocks
 from runner.archive.provenance import Provenance
+from runner.cluster.errors import HubLost
 from runner.core.calibration_facts import Calibration
 from runner.core.errors import EnvironmentLacks, HookFailed
 from runner.core.facts import Event, RunFacts, TrialFacts
@@ -34,7 +35,7 @@ from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.hooks import StackHooks, hook_requests, hooks_around
 from runner.execution.inputs import RunInputs, files_outside
 from runner.execution.job import Job, Outcome, Watcher
-from runner.execution.lost_nodes import ask_again, hub_lost, why_not_offered
+from runner.execution.lost_nodes import ask_again, why_not_offered
 from runner.execution.nodes import agents_around, generators_for, with_nodes
 from runner.execution.preflight import needs_preflight, preflight
 from runner.execution.row_inputs import check_row_counts
@@ -268,7 +269,7 @@ async def _run_one(
         on_facts=lambda facts: context.keep(with_nodes(_with_programs(facts, programs), context), own),
     )
     if context.cluster and context.cluster.hub_lost:
-        raise hub_lost(context.cluster)
+        raise HubLost(context.cluster.hub_lost)
     if trial is not planned[-1]:
         await trio.sleep(trial.configuration.cooldown)
 

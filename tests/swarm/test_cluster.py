@@ -82,10 +82,13 @@ def test_a_swarm_whose_owner_was_killed_is_removed_by_the_next_one(tmp_path):
     mark, dockerd = tmp_path / "gave-up", tmp_path / "dockerd"
     dockerd.write_text(GIVES_UP_ONCE.format(mark=mark, dockerd=shutil.which("dockerd")))
     dockerd.chmod(0o755)
-    code = "import os; from infra.swarm.cluster import Cluster; Cluster('killed', 1).up(owner=os.getpid())"
+    code = (
+        "import os; from infra.swarm.cluster import Cluster; own = os.getpid(); "
+        "Cluster('killed', 1).up(owner=own, fill=lambda: os.kill(own, 9))"
+    )
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(
-        [sys.executable, "-c", code + "; os.kill(os.getpid(), 9)"],
+        [sys.executable, "-c", code],
         cwd=Path(__file__).parents[2],
         env=environment,
         check=False,
