@@ -18,6 +18,6 @@ MEANINGS: Final = {
     FAILED: "it failed",
     MISUSED: "its order cannot be read",
     NOT_ADMITTED: "it could not join the hub",
-    HUB_GONE: "the hub was gone",
+    HUB_GONE: "it no longer heard the hub",
     EXPIRED: "the time of its order was over",
 }

@@ -70,3 +70,14 @@ async def ask_again(site: GeneratorNodes, cluster: Cluster, say: Callable[[str],
     site.returned = await cluster.bring_back()
     for name in site.returned:
         say(f"{name} takes part again, with a new agent")
+    for note in absent(site, cluster).values():
+        say(note)
+
+
+def absent(site: GeneratorNodes, cluster: Cluster) -> dict[str, str]:
+    """Return a sentence for each node that is lost, by its name: the others send its load."""
+    lost = {name: cluster.lost[name].reason for name in site.names if name in cluster.lost}
+    return {
+        name: f"{name} takes no part, and others send its load: it was lost before ({reason})"
+        for name, reason in lost.items()
+    }

@@ -15,12 +15,15 @@ from runner.core.facts import TrialFacts
 from runner.core.system_facts import NodeFacts
 from runner.core.units import BYTES_PER_MIB
 from runner.execution.context import RunContext
+from runner.execution.lost_nodes import absent
 from runner.experiment.model import Configuration
 from runner.stack.protocols import Stack
 
 if TYPE_CHECKING:
     from runner.cluster.client import Cluster
     from runner.cluster.placement import Node
+    from runner.core.load_facts import LoadFacts
+    from runner.load.nodes import GeneratorNodes
 
 
 @asynccontextmanager
@@ -102,6 +105,8 @@ def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
     if facts.load and context.site.returned:
         back = [structs.replace(one, returned=one.node in context.site.returned) for one in facts.load.nodes]
         facts = structs.replace(facts, load=structs.replace(facts.load, nodes=tuple(back)))
+    if facts.load:
+        facts = structs.replace(facts, load=_with_absent(facts.load, context.site, context.cluster))
     known = dict(topology.nodes or {})
     for name in context.site.names:
         node = known.get(name) or _node_facts(context.cluster.nodes[name])
@@ -113,6 +118,13 @@ def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
         )
     facts = structs.replace(facts, topology=structs.replace(topology, nodes=known))
     return structs.replace(facts, status="aborted") if context.cluster.hub_lost else facts
+
+
+def _with_absent(load: LoadFacts, site: GeneratorNodes, cluster: Cluster) -> LoadFacts:
+    """Return what was offered with a note for each node that had been lost before."""
+    took_part = {one.node for one in load.nodes}
+    notes = [note for name, note in absent(site, cluster).items() if name not in took_part]
+    return structs.replace(load, notes=(*load.notes, *notes))
 
 
 def _node_facts(node: Node) -> NodeFacts:

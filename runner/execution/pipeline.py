@@ -256,6 +256,8 @@ async def _run_one(
     if calibration and (warning := above_ceiling(rate, calibration)):
         context.watcher.say(f"{trial.stage.name}: {warning}")
     own = at_rate(calibration, rate) if calibration else None
+    if context.cluster and context.cluster.hub_lost:  # nothing is kept, so that a resumed run does it
+        raise HubLost(context.cluster.hub_lost)
     if context.site and context.cluster:
         await ask_again(context.site, context.cluster, context.watcher.say)
     if context.site and (reason := why_not_offered(context.site, rate)):

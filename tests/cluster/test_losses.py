@@ -108,8 +108,9 @@ async def test_a_killed_hub_takes_all_agents_with_it(placer):
         assert set(cluster.lost) == {"node-1", "node-2"}
         assert cluster.lost["node-2"].reason == HUB_ENDED
         assert await worker.read_line() is None
-        with pytest.raises(HubLost, match=HUB_ENDED):
+        with pytest.raises(HubLost, match=HUB_ENDED) as lost:
             await cluster.clocks()
+        assert "is up and reached" in lost.value.hint
         with trio.fail_after(60):
             statuses = [await placer.processes[name].wait() for name in ("agent-1", "agent-2")]
         assert statuses == [8, 8]

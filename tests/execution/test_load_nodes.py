@@ -7,6 +7,7 @@ import trio
 
 from runner.cluster.errors import AgentFailed
 from runner.cluster.facts import LostAgent, ProbeResult
+from runner.cluster.machine import describe_machine
 from runner.cluster.placement import Node
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
@@ -14,6 +15,9 @@ from runner.core.load_facts import LoadFacts
 from runner.core.node_facts import NodeLoad
 from runner.execution.load_nodes import check_reachable, choose_nodes
 from runner.execution.lost_nodes import agent_fault, lost_events, why_not_offered
+from runner.execution.nodes import with_nodes
+from tests.analyze.facts import results_of
+from tests.analyze.node_facts import CALM, SPEC
 
 
 def node(name, *, cores=2, state="ready", **labels):
@@ -167,3 +171,23 @@ def test_only_the_loss_of_agents_lets_a_run_go_on():
     assert agent_fault(ExceptionGroup("", [ExceptionGroup("", [lost])])) is lost
     assert agent_fault(other) is None
     assert agent_fault(ExceptionGroup("", [lost, other])) is None
+
+
+def test_a_stage_tells_the_nodes_that_were_lost_before_it_and_send_no_load():
+    info = describe_machine((), ())
+    names = ("load-1", "load-2", "load-3")
+    lost = {
+        name: LostAgent(node=name, reason="silent for 3 s", at_ns=0) for name in ("load-2", "load-3")
+    }  # load-2 was lost in the stage
+    machine = Node("id", "load-3", "10.0.0.3", cores=2, memory_bytes=0, architecture="amd64")
+    cluster = SimpleNamespace(
+        agents=dict.fromkeys(names, info), nodes={"load-3": machine}, lost=lost, hub_lost=""
+    )
+    context = SimpleNamespace(cluster=cluster, site=SimpleNamespace(names=names, returned=()))
+
+    facts = with_nodes(CALM, context)
+
+    note = "load-3 takes no part, and others send its load: it was lost before (silent for 3 s)"
+    assert facts.load.notes == (*CALM.load.notes, note)
+    (configuration,) = results_of(facts, spec=SPEC).configurations
+    assert note in configuration.stages[0].notes
