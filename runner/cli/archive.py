@@ -65,7 +65,10 @@ def extract(zip_: Path, folder: Path) -> int:
 @click.argument("base", type=_PATH)
 @click.argument("head", type=_PATH)
 def diff(base: Path, head: Path) -> int:
-    """Show how two archives differ, except in their numbers, which `runner compare` compares."""
+    """Show how two archives differ.
+
+    Numbers are left out: `runner compare` compares them.
+    """
     from runner.archive.diff import differences
     from runner.archive.unpack import read_archive
 
@@ -81,7 +84,10 @@ def diff(base: Path, head: Path) -> int:
 @click.argument("run", type=_PATH)
 @click.option("--out", type=_PATH, metavar="FILE", help="Write to FILE, not into RUN.")
 def pack(run: Path, out: Path | None) -> int:
-    """Create the archive of RUN, the folder of a run, again; the same run gives the same archive."""
+    """Create the archive of RUN again.
+
+    RUN is the folder of a run; the same run gives the same archive.
+    """
     from runner.archive.create import archive_folder
 
     answer_path(archive_folder(run, out))

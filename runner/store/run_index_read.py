@@ -104,7 +104,8 @@ def _unfinished(candidate: Candidate, where: Path) -> RunSummary:
     known = {"experiment": experiment, "title": title, "started_at": started_at, "run_id": run_id}
     ended = read_end(where)
     if ended and ended.status == "failed" and JOURNAL not in candidate.names:
-        problem = f"it ended before the load: {ended.reason}" if ended.reason else "it ended before the load"
+        reason = " ".join(ended.reason.split())  # the list shows it on one line
+        problem = f"it ended before the load: {reason}" if reason else "it ended before the load"
         hint = "mend what failed, and run the experiment again"
         return unmeasured(candidate, RunState.FAILED, problem, hint, **known)
     beginning = read_beginning(where)

@@ -12,6 +12,7 @@ from math import ceil, floor, log10
 from typing import Any, Final, TypeAlias
 
 from runner.report.exact_numbers import exact
+from runner.report.markdown_text import visible
 
 Spec: TypeAlias = dict[str, Any]
 """A part of a Vega-Lite specification: JSON in the shape that Vega-Lite defines."""
@@ -79,12 +80,23 @@ def themed(chart: Chart, *, dark: bool) -> Spec:
 def titled(chart: Chart) -> Spec:
     """Return the specification with its title, without a theme."""
     title = {"text": _wrap(chart.title), "subtitle": chart.subtitle, "anchor": "start", "frame": "group"}
-    return {"$schema": SCHEMA, "title": {**title, "offset": 14}, **chart.spec}
+    return _visible_spec({"$schema": SCHEMA, "title": {**title, "offset": 14}, **chart.spec})
 
 
 def untitled(chart: Chart) -> Spec:
     """Return the specification alone, for a page that shows title and subtitle beside it."""
-    return {"$schema": SCHEMA, **chart.spec}
+    return _visible_spec({"$schema": SCHEMA, **chart.spec})
+
+
+def _visible_spec(spec: Spec) -> Spec:
+    """Return a specification without characters that turn the direction of writing, and the like."""
+    return {key: _visible_part(part) for key, part in spec.items()}
+
+
+def _visible_part(part: object) -> object:
+    if isinstance(part, dict):
+        return _visible_spec(part)
+    return [_visible_part(item) for item in part] if isinstance(part, list | tuple) else visible(part)
 
 
 def theme(*, dark: bool) -> Spec:
@@ -102,7 +114,13 @@ def theme(*, dark: bool) -> Spec:
         "title": {**title, "subtitlePadding": 5},
         "axis": {**text, **lines, "labelOverlap": "greedy", "labelSeparation": 5},
         "legend": {**text, "labelLimit": 420, "symbolLimit": 60, "symbolBaseFillColor": soft},
-        "header": {"labelColor": ink, "titleColor": soft, "labelFontSize": 12, "labelFontWeight": 600},
+        "header": {
+            "labelLimit": 300,
+            "labelColor": ink,
+            "titleColor": soft,
+            "labelFontSize": 12,
+            "labelFontWeight": 600,
+        },
         "rule": {"color": soft},
         "text": {"color": soft, "fontSize": 11},
         "line": {"strokeWidth": 2},

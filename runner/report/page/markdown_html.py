@@ -19,7 +19,7 @@ _environment: Final = Environment(
 )
 _markdown: Final = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 _MAX_HEADING: Final = 6
-_SCROLLING: Final = '<div class="box" tabindex="0" role="region" aria-label="table">'
+_SCROLLING: Final = '<div class="box" tabindex="0" role="group" aria-label="table">'
 
 
 def render_template(name: str, **values: object) -> str:

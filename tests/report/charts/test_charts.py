@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from runner.core.codes import StageStatus, Unbounded
 from runner.core.measured import Latency
 from runner.report.charts.capacity import capacity
-from runner.report.charts.chart import logarithmic, titled
+from runner.report.charts.chart import logarithmic, titled, untitled
 from runner.report.charts.distribution import distribution
 from runner.report.charts.over_time import over_time
 from runner.report.charts.render import charts
@@ -89,6 +89,19 @@ def test_a_description_is_one_line_whatever_the_title():
 
     for chart in charts(results):
         assert "\n" not in chart.alt
+
+
+def test_a_name_cannot_turn_the_direction_of_writing_in_a_chart():
+    results = stored("hop-ladder")
+    for at in range(len(results.configurations)):
+        results = with_configuration(results, at, title=f"{at}\u202eabc")
+
+    drawn = [
+        text for chart in charts(results) for text in (json.dumps(titled(chart)), json.dumps(untitled(chart)))
+    ]
+
+    assert not [text for text in drawn if "\\u202e" in text]
+    assert any("\\ufffdabc" in text for text in drawn)
 
 
 def test_configurations_without_any_p95_have_no_empty_panel_for_it():
