@@ -164,7 +164,7 @@ def _init_compose(file: Path, out: Path | None, name: str | None, path: str | No
     read_spec(text.encode(), source=str(out))
     write_spec(out, text)
     answer_path(out)
-    say(f"load goes to port {proposal.port} of {proposal.service}, of which nothing was started")
+    say(f"load goes to port {proposal.port} of {proposal.service}; it was not started or checked")
     say(f"check target, health and request in {out}; then run the experiment with: runner execute {out}")
     return exit_codes.DONE
 

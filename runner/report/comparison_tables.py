@@ -68,8 +68,8 @@ def brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) -> 
     for shown, stage in compared:
         cells = [_cell(name, stage) for name in names]
         word = markdown("{}", verdict_of(stage))
-        rows.append([shown, *cells, markdown("**{}**", word) if _is_bold(stage) else word])
-    return table([heading, *map(key_heading, names), "Verdict"], rows)
+        rows.append([shown, markdown("**{}**", word) if _is_bold(stage) else word, *cells])
+    return table([heading, "Verdict", *map(key_heading, names)], rows, words=(1,))
 
 
 def verdict_of(stage: ComparedStage) -> str:

@@ -36,7 +36,7 @@ def cores(value: float | None) -> str:
     """Return CPU cores to two decimals; a little is less than 0.01 and not 0."""
     if value is None:
         return NOT_MEASURED
-    return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"
+    return "< 0.01" if 0 < value < 0.005 else f"{value:,.2f}"
 
 
 def share(value: float | None) -> str:

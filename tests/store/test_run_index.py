@@ -65,7 +65,7 @@ def test_a_run_that_failed_before_its_load_says_why(tmp_path):
     for name in ("results.json", "journal.ndjson"):
         (run / name).unlink()
     begin = RunBegins("shop", "id", "", 1, 1, "another boot", 1, ())
-    end = RunEnds(5.0, "failed", "1 of 2 requests failed their checks")
+    end = RunEnds(5.0, "failed", "1 of 2 requests failed their checks\n  GET /")
     lines = [encode_live(begin), *[encode_live(Note(1.0, "x" * 200))] * 1000, encode_live(end)]
     (run / LIVE).write_bytes(b"".join(lines))
 
@@ -74,7 +74,7 @@ def test_a_run_that_failed_before_its_load_says_why(tmp_path):
     (cut,) = list_runs(shutil.copytree(tmp_path, tmp_path.parent / "cut"), read_results_of)
 
     assert (row.state, row.experiment) == (RunState.FAILED, "shop")
-    assert row.problem == "it ended before the load: 1 of 2 requests failed their checks"
+    assert row.problem == "it ended before the load: 1 of 2 requests failed their checks GET /"
     assert cut.state is not RunState.FAILED
 
 

@@ -41,11 +41,12 @@ def _chart(history: History, name: str) -> Chart | None:
     titles = {id(stage): place(stage, several=several) for stage in lines}
     runs = _labels(history)
     rows = [row for stage in lines for row in _rows(_metric(stage, name), titles[id(stage)], runs)]
-    if len({row["run"] for row in rows}) < 2 or not any(row["value"] for row in rows):
+    drawn = len({row["run"] for row in rows})
+    if drawn < 2 or not any(row["value"] for row in rows):
         return None
     left_out = len(whole) - len(lines)
     more = f"; {number_format.plural(left_out, 'more stage')} in the tables" if left_out else ""
-    subtitle = f"{number_format.plural(len(runs), 'run')}, the oldest on the left{more}"
+    subtitle = f"{number_format.plural(drawn, 'run')}, the oldest on the left{more}"
     return Chart(f"history-{_SHOWN.index(name)}", key_heading(name), subtitle, _spec(name, rows, titles))
 
 

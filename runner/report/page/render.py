@@ -36,7 +36,9 @@ from runner.report.page.sections import node_tables, placed, row_count, service_
 from runner.report.prose import aborted
 from runner.report.threshold_lines import threshold_lines
 
-_OF_STEPS = frozenset(metric_text.heading(METRICS[path]) for path in ("duration.p50", "duration.p99"))
+_OF_STEPS = frozenset(
+    metric_text.heading(METRICS[path]) for path in ("duration.p50", "duration.p95", "duration.p99")
+)
 
 
 def render_page(

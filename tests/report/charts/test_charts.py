@@ -165,7 +165,7 @@ def test_a_rate_that_was_tried_again_is_one_point_of_the_curve_and_an_undecided_
     own = [row for row in chart.spec["data"]["values"] if row["series"] == "connection=keep-alive"]
     assert [(row["ms"], row["result"]) for row in own if row["last"]] == [(9.0, "undecided")]
     assert len(own) == 2
-    assert chart.subtitle.endswith("crosses: undecided")
+    assert chart.subtitle.endswith("crosses: undecided; dashed: the required p95")
 
 
 @pytest.mark.parametrize(

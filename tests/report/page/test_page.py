@@ -308,7 +308,7 @@ def test_the_configuration_of_a_request_is_named_where_there_are_several():
     page = render_page(mixes.mix("hop-ladder", {"a": 1, "b": 1}))
 
     section = page.partition('aria-labelledby="requests"')[2].partition("</section>")[0]
-    assert section.count("<td>Process, kept</td>") == 2 * 2
+    assert section.count('<td class="configuration">Process, kept</td>') == 2 * 2
 
 
 @pytest.mark.parametrize("name", RUNS)
