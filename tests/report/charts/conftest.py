@@ -9,7 +9,7 @@ from runner.store import chart_process
 
 @pytest.fixture(scope="module", autouse=True)
 def _draw_in_one_process(nothing_outlives_its_file):
-    """Draw all charts of a file in one process; `tests/store/test_chart_process.py` tests that of the program."""
+    """Draw all charts of a file in one process; `tests/store` tests the process that the program starts."""
     words = [sys.executable, "-m", "tests.report.charts.drawer"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as drawer:
 

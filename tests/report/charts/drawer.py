@@ -1,6 +1,7 @@
 """Draws charts as the process of the program does, but any number of times.
 
-Its start takes longer than a chart. Reads a JSON array of specifications from each line, and writes one line for each chart.
+Its start takes longer than a chart. It reads a JSON array of specifications from each line, and writes a line
+for each chart.
 """
 
 import json
