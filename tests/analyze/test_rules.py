@@ -479,6 +479,22 @@ def test_a_quota_is_named_as_that_of_the_part_that_it_stopped(scope, waited_s):
     assert out["app-concurrency-limited"] == f"the CPU limit of {scope} throttled it in 90 % of the periods"
 
 
+def test_a_proxy_of_any_kind_is_called_the_proxy():
+    found = with_counters(
+        counter("threads.hottest_cores", "haproxy", after=0.98),
+        cpu_cores_by_subject={**SHORT.cpu_cores_by_subject, **subjects(haproxy="proxy")},
+    )
+    idle = with_counters(
+        counter("threads.hottest_cores", "haproxy", after=0.2),
+        cpu_cores_by_subject={**SHORT.cpu_cores_by_subject, **subjects(haproxy="proxy")},
+    )
+
+    assert (found.code, "haproxy" in found.findings[0].summary) == ("proxy-cpu-limited", True)
+    words = found.findings[0].advice + " ".join(it.why for it in idle.ruled_out)
+    assert "the proxy" in words
+    assert "nginx" not in words.lower()
+
+
 @pytest.mark.parametrize(("waited_s", "is_hint"), [(3.0, False), (1.0, True)])
 def test_requests_beside_a_quota_that_stops_seldom_may_wait_for_something_else(waited_s, is_hint):
     found = judged(throttling_by_subject={"app": ThrottlingShare(100, 60, waited_s)}, **QUEUED)
@@ -501,6 +517,20 @@ def test_a_thread_that_waited_longer_than_its_quota_demanded_waited_for_the_host
     )
 
     assert ("host-cpu-limited" in {it.code for it in found.findings}) == is_host
+
+
+@pytest.mark.parametrize(("throttled", "is_named"), [(29, False), (0, True)])
+def test_nothing_is_said_of_idle_threads_of_a_part_that_its_quota_stopped_on_a_busy_host(throttled, is_named):
+    found = with_counters(
+        counter("threads.hottest_cores", after=0.02),
+        counter("threads.runnable_share", after=0.2),
+        cpu_cores=BESIDE_OTHERS,
+        throttling_by_subject={"app": ThrottlingShare(100, throttled, 0.5)},
+        **QUEUED,
+    )
+
+    assert ("app-concurrency-limited" in {it.code for it in found.findings}) == is_named
+    assert "app-concurrency-limited" not in {it.code for it in found.ruled_out}
 
 
 def test_threads_that_wait_for_their_quota_do_not_fill_the_host():

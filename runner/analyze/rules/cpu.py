@@ -126,19 +126,20 @@ def _app_by_role(stage: Stage, cores: int | None) -> Judgement:
 
 
 def _proxy(stage: Stage, cores: int | None) -> Judgement:
-    """Match if its CPU quota stops Nginx, or if one of its workers, which is one thread, saturates a core."""
+    """Match if its CPU quota stops the proxy, or if one of its workers saturates a core."""
     if throttled := quota_of_proxy(stage):
         return throttled
     busiest = busiest_thread(stage, Role.PROXY)
     if busiest is None:
         return None
     if not busiest.is_full:
-        return RuledOut(Limit.PROXY_CPU, f"Nginx's busiest worker used {busiest.used:.2f} of a core")
+        return RuledOut(Limit.PROXY_CPU, f"the proxy's busiest worker used {busiest.used:.2f} of a core")
     return _likely(
         Limit.PROXY_CPU,
         f"a worker of {busiest.describe(host_use(stage, cores))}",
         tuple(busiest.evidence("worker")),
-        "give Nginx more workers, keep its connections to the app (proxy.keepalive), or remove the proxy",
+        "give the proxy more workers, let it do less for each request (compression, TLS, new connections to "
+        "the app: proxy.keepalive), or remove it",
     )
 
 

@@ -39,7 +39,8 @@ _ADVICE: Final = "{}, then read the service's log for these requests"
 _SILENT_ADVICE: Final = "read the service's log for these seconds: it may have stopped, restarted or hung"
 _CLOSED_ADVICE: Final = (
     "the server closed connections without a response: read its log for these requests; if it closes idle "
-    "connections, raise its keep-alive timeout"
+    "connections, raise its keep-alive timeout; if it has no room for more, raise its limit (such as "
+    "worker_connections of nginx)"
 )
 
 

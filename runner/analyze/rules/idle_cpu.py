@@ -7,7 +7,7 @@ from typing import Final
 
 from runner.analyze import programs
 from runner.analyze.kernel_counters import counters, is_local, stolen_cores
-from runner.analyze.rules.cpu_bounds import throttled_shares
+from runner.analyze.rules.cpu_bounds import THROTTLED, throttled_shares
 from runner.analyze.rules.parts import host_name, largest_consumer, roles
 from runner.analyze.rules.threads import IDLE_THREAD, many_wanted, threads, wanted_in_turn
 from runner.core.codes import Role
@@ -56,7 +56,10 @@ class _Busiest:
 
 
 def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
-    """Return whether CPU was available; None if nothing was measured that could tell."""
+    """Return whether CPU was available; None if nothing was measured that could tell.
+
+    On a busy host, waits for a quota and for other programs cannot be told apart.
+    """
     system, busiest = stage.cpu_cores.get(Role.SYSTEM), _busiest(stage)
     if not cores or system is None or busiest is None:
         return None
@@ -67,7 +70,7 @@ def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
     busy_host = system.avg > IDLE_HOST * cores
     if busy_host and not busy_thread and not largest_consumer(stage).is_part(stage):
         in_turn = wanted_in_turn(stage)
-        if in_turn is None:
+        if in_turn is None or _is_throttled(stage):
             return None
         if in_turn <= IDLE_THREAD and not many_wanted(stage):
             return CpuUse(system.avg, "", in_turn)
@@ -78,9 +81,18 @@ def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
     return CpuUse(system.avg, busy if busy_host or busy_thread else "")
 
 
+def _is_throttled(stage: Stage) -> bool:
+    """Return whether a quota stopped a part so often that its threads may have waited for that."""
+    return max(_throttled(stage).values(), default=0.0) > THROTTLED
+
+
+def _throttled(stage: Stage) -> dict[str, float]:
+    return {name: share for role in roles(stage) for name, share in throttled_shares(stage, role).items()}
+
+
 def _stopped(stage: Stage) -> str:
     """Return that a CPU quota stopped a part most of the time, so that it had none to spare; else empty."""
-    shares = {name: share for role in roles(stage) for name, share in throttled_shares(stage, role).items()}
+    shares = _throttled(stage)
     name = max(shares, key=lambda subject: shares[subject], default="")
     if not name:
         return ""

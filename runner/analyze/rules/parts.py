@@ -20,7 +20,7 @@ _OF_EVERY_STACK: Final = (Role.APP, Role.PROXY, Role.FORWARDER)
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NAMES: Final = {
     Role.APP.value: "the app",
-    Role.PROXY.value: "Nginx",
+    Role.PROXY.value: "the proxy",
     Role.FORWARDER.value: "docker-proxy",
     Role.OTHER.value: "other programs",
 }
