@@ -23,6 +23,7 @@ from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
 from runner.stack.docker.responses import Created
 from runner.stack.swarm.attached import ContainerOutput, attach
 from runner.stack.swarm.naming import object_labels, object_name
+from runner.stack.swarm.tasks import disk_advice
 
 NAME: Final = "hub"
 
@@ -155,7 +156,9 @@ def hub_advice(refused: EngineRefused) -> str:
             "at a time, and restart the manager's engine if `docker network ls` lists networks lp-… of "
             "runs that have ended"
         )
-    return "the image is missing on the manager's node" if refused.status == 404 else ""
+    if refused.status == 404:
+        return "the image is missing on the manager's node"
+    return disk_advice(refused.reason, " of the manager")
 
 
 def _arguments(

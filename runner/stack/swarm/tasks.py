@@ -120,6 +120,13 @@ def _node_hint(node: Node | None) -> str:
     return "`docker node ps NODE` and the log of its engine say more"
 
 
+def disk_advice(reason: str, where: str) -> str:
+    """Return what to do where an engine says that its disk is full; else empty."""
+    if "no space left on device" not in reason:
+        return ""
+    return f"free space on the disk of the engine{where}: `docker system df` there shows what uses it"
+
+
 def _hint(reason: str, plan: TaskPlan, where: str) -> str:
     if "No such image" in reason or ("not found" in reason and plan.image in reason):
         return (
@@ -128,6 +135,8 @@ def _hint(reason: str, plan: TaskPlan, where: str) -> str:
         )
     if "bind source path does not exist" in reason:
         return f"the folder does not exist{where}"
+    if advice := disk_advice(reason, where):
+        return advice
     if "port" in reason and "already" in reason:
         return "another program there uses the port: choose another one, or stop that program"
     return ""

@@ -10,6 +10,11 @@ from runner.stack.swarm.hub_container import hub_advice
     ("reason", "status", "advice"),
     [
         ("attaching to network failed, ...: context deadline exceeded", 500, "run one experiment at a time"),
+        (
+            "write /d/.tmp: no space left on device",
+            500,
+            "the disk of the engine of the manager",
+        ),
         ("No such image: sha256:1", 404, "the image is missing on the manager's node"),
         ("something else", 500, ""),
     ],
