@@ -109,6 +109,7 @@ def _verdict(run: RunSummary) -> str:
         return f"{state}: {run.problem}" if run.problem else state
     doubts = [run.validity] if run.validity not in {"", "valid"} else []
     doubts += [run.state] if run.state is _ABORTED else []
+    doubts += [f"{number_format.share(run.cut_off_share)} unfinished"] if run.cut_off_share else []
     verdict = run.verdict or "nothing measured"
     return f"{verdict} ({', '.join(doubts)})" if doubts else verdict
 

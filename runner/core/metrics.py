@@ -178,6 +178,16 @@ def lost_share_of_scenarios(measured: Measured) -> float | None:
     return scenarios.lost / scenarios.scheduled if scenarios and scenarios.scheduled else None
 
 
+_CUT_OFF_WORTH_A_WORD: Final = 0.01
+
+
+def cut_off_share(measured: Measured) -> float:
+    """Return the share of the scenarios due that had not ended when the stage did; 0 for a few."""
+    scenarios = measured.scenarios
+    share = scenarios.unfinished / scenarios.scheduled if scenarios and scenarios.scheduled else 0.0
+    return share if share >= _CUT_OFF_WORTH_A_WORD else 0.0
+
+
 _SCENARIOS: Final = (
     Metric(
         "scenarios_per_s",

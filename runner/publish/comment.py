@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.errors import UsageError
+from runner.core.metrics import cut_off_share
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.publish.difference import differences
@@ -19,11 +20,13 @@ from runner.report import (
     conclusion,
     prose,
     request_tables,
+    scenario_prose,
     scenario_tables,
     stage_choice,
     tables,
 )
 from runner.report.capacity import shown
+from runner.report.headline import headline
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, block, join, listed, markdown, table, unmarked
 from runner.report.number_format import plural
@@ -201,6 +204,9 @@ def _verdicts(results: Results) -> Iterator[Markdown]:
     if aborted := prose.aborted(results.run):
         yield markdown("> {}", _shortened(aborted, _MAX_ABORT))
     yield _shortened(conclusion.conclusion(results.configurations), _MAX_VERDICT)
+    first = headline(results)
+    if first.is_sustained and first.stage and cut_off_share(first.stage):
+        yield scenario_prose.cut_off(first.stage)
     missed = [
         (configuration, stage)
         for configuration in map(of_medians, results.configurations)

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from runner.analyze.failure import failure
 from runner.core.codes import Limit, Mask, SearchEnding, StageStatus, Validity
+from runner.core.metrics import cut_off_share
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import conclusion, number_format
@@ -51,7 +52,9 @@ def verdict_sentence(
         seen = "" if cut_short(limited.stage) else _not_judged(limited.stage) or _named_limit(limited.stage)
         where = f"{level_phrase(limited.stage)}, {seen}" if seen else "no rate is shown to be sustained"
         return f"No stage ran to its end; {where}."
-    reached = _sustained(best, configurations) if is_sustained else _nothing_sustained(best, configurations)
+    reached = _nothing_sustained(best, configurations)
+    if is_sustained:
+        reached = f"{_sustained(best, configurations)}{_cut_off(best.stage)}"
     if limited.stage is best.stage and is_sustained:
         return f"{reached}; no limit was reached."
     return f"{reached}; {_limit(best, limited, several=several, is_sustained=is_sustained)}."
@@ -71,6 +74,14 @@ def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> s
     if len(whole) > 1 and best.stage.find is None and is_highest and not missed(whole):
         return f"The service sustains every offered rate, up to {levels(best.stage)}"
     return f"The service sustains {_least(best)}{levels(best.stage)}"
+
+
+def _cut_off(stage: Stage) -> str:
+    """Return how many users of a sustained rate were not seen to their end; empty for a few."""
+    share = cut_off_share(stage)
+    if not share:
+        return ""
+    return f", but {number_format.share(share)} of the users were still under way when the stage ended"
 
 
 def _least(best: Place) -> str:

@@ -83,8 +83,8 @@ def sentences(stages: Sequence[Stage]) -> Iterator[Markdown]:
     parts = [*_durations(stage), _slowest(stage, slowest_step(stage))]
     if paragraph := join(" ", filter(None, parts)):
         yield paragraph
-    if cut_off := join(" ", filter(None, map(_cut_off, known))):
-        yield cut_off
+    if explained := join(" ", filter(None, map(cut_off, known))):
+        yield explained
 
 
 def _durations(stage: Stage) -> Iterator[Markdown]:
@@ -118,7 +118,7 @@ def _slowest(stage: Stage, slowest: SlowestStep | None) -> Markdown:
     )
 
 
-def _cut_off(stage: Stage) -> Markdown:
+def cut_off(stage: Stage) -> Markdown:
     """Return that users were cut off because the stage ended; empty if no user was."""
     runs = stage.scenarios
     if runs is None or not runs.unfinished or not stage.timeout_s:

@@ -17,6 +17,7 @@ from runner.core.errors import (
     SpecificationError,
     StoredRunError,
 )
+from runner.core.metrics import cut_off_share
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report.headline import headline
@@ -160,6 +161,7 @@ def _of_results(candidate: Candidate, results: Results) -> RunSummary:
         machine=_machine(results),
         archive=candidate.archive,
         specification=_specification(results),
+        cut_off_share=cut_off_share(head.stage) if head.stage else 0.0,
     )
 
 

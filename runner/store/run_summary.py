@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-SUMMARY_VERSION: Final = 6
+SUMMARY_VERSION: Final = 7
 """Of the content of a summary; a cache of another version is not used."""
 
 Key: TypeAlias = tuple[tuple[str, int, int], ...]
@@ -67,6 +67,7 @@ class RunSummary(Struct, frozen=True, array_like=True):
         machine: Equal for two runs on machines of one kind; empty where it is not known.
         archive: Name of the archive in the folder of the run; empty without one.
         specification: Equal for two runs with the same specification and overrides; empty if not known.
+        cut_off_share: Share of the scenarios at that rate that had not ended when the stage did, 0 to 1.
     """
 
     path: str
@@ -97,6 +98,7 @@ class RunSummary(Struct, frozen=True, array_like=True):
     machine: str = ""
     archive: str = ""
     specification: str = ""
+    cut_off_share: float = 0.0
 
     @property
     def thresholds_text(self) -> str:

@@ -38,6 +38,12 @@ def test_failed_thresholds_are_not_taken_for_failed_requests():
     assert last_columns()[1] == ["–", "–", "shop/1"]
 
 
+def test_a_rate_whose_users_were_cut_off_is_no_plain_success():
+    row = RunSummary(path="a", key=(), state=RunState.COMPLETE, verdict="within-capacity", cut_off_share=0.48)
+
+    assert "within-capacity (48 % unfinished)" in list(runs_table.lines([row], 200))[1]
+
+
 def test_a_table_shows_that_a_problem_was_cut():
     row = lines(160)[1]
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from runner.core.facts import TrialFacts
 from runner.core.ramp import Ramp
 from runner.core.results import Results
+from runner.publish.comment import Draft
 from runner.report.charts.render import charts
 from runner.report.conclusion import conclusion
 from runner.report.csv_table import render_csv
@@ -148,6 +149,9 @@ def test_users_who_were_cut_off_are_explained():
     text = render_markdown(results(made, spec))
 
     assert "153 users were still under way 10 s (the timeout) after the window" in text
+    comment = Draft(results(made, spec)).render(10_000)
+    assert "153 users were still under way" in comment.partition("<details>")[0]
+    assert "users/s, but 12.8 % of the users were still under way when the stage ended; no limit was" in text
     assert "The service kept up with the offered rate of 20 users/s." in text
 
 
