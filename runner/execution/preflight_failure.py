@@ -84,7 +84,7 @@ def preflight_failed(failed: Sequence[FailedRequest], *, of: int, logs: Path | N
         )
     lines = [line for one in failed[:_SHOWN] for line in _listed(one)]
     more = len(failed) - _SHOWN
-    what = "scenarios, each gone through once" if "/" in _name(failed[0].load) else "requests, each sent once"
+    what = "scenarios, each tried once" if "/" in _name(failed[0].load) else "requests, each sent once"
     return PreflightFailed(
         f"{len(failed)} of {of} {what} before the load, failed their checks",
         hint=f"{_TRY}; {SKIP}",
