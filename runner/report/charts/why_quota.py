@@ -74,7 +74,7 @@ def _quota_cores(stages: WhyStages, role: str) -> float | None:
 
 
 def _title(stages: WhyStages, role: str, worst: float, cores: float | None) -> str:
-    part = "the app" if role == Role.APP else role_name(role)
+    part = f"the {role}" if role in {Role.APP, Role.PROXY} else role_name(role)
     used = stages.limited.cpu_cores.get(role)
     of = f" of {number_format.cores(cores)}" if cores else ""
     and_used = f"; it used {number_format.cores(used.avg)}{of} cores" if used else ""

@@ -111,6 +111,22 @@ def test_a_service_that_its_quota_throttles_is_drawn_against_its_own_limit():
     assert rules(chart) == [25.0, 0.2]
 
 
+def test_a_proxy_that_its_quota_throttles_is_drawn_and_not_the_app():
+    stage = stored("single-process").configurations[0].stages[3]
+    used = Usage(0.06, 0.06)
+    chart = drawn(
+        of(
+            Limit.PROXY_CPU,
+            throttling_by_subject={"nginx": ThrottlingShare(80, 78), "app": ThrottlingShare(80, 80)},
+            cpu_cores=stage.cpu_cores | {Role.PROXY: used},
+            cpu_cores_by_subject=stage.cpu_cores_by_subject | {"nginx": SubjectUsage("proxy", used)},
+        )
+    )
+
+    assert "the CPU quota of the proxy throttled it in 97.5 % of the periods" in chart.title
+    assert (values(chart, 0), values(chart, 1)) == ({"nginx": 97.5}, {"proxy": 0.06})
+
+
 def test_a_program_outside_the_experiment_that_limits_is_the_thickest_line():
     program = ProgramUsage("postgres", (7,), 0.97, 0.97, serves=True, port=5432)
     chart = drawn(of(Limit.SERVICE, service="postgres", programs=(program,)))
