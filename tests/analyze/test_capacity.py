@@ -121,7 +121,8 @@ def test_a_condition_on_an_unmeasured_metric_stops_the_search() -> None:
 
     entry = found(facts, spec)
     assert (entry.ending, entry.rps, len(entry.probes)) == ("stopped", None, 1)
-    assert "stopped at 400 RPS: the metric in cpu.proxy.avg < 1 was not measured. Until then, no rate" in entry.sentence
+    why = "stopped at 400 RPS: the metric in cpu.proxy.avg < 1 was not measured. Until then, no rate"
+    assert why in entry.sentence
 
 
 @pytest.mark.parametrize(
