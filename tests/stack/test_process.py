@@ -18,16 +18,10 @@ from runner.experiment.model import App, ProcessTopology, Proxy
 from runner.stack.process import open_process
 from runner.stack.reaper import is_running, look_up, run_processes, start_ticks
 from tests.stack.conftest import eventually, python, topology
+from tests.stack.refusal import failure
 
 pytestmark = pytest.mark.usefixtures("enough_memory")
 GOOD = python("serve(port)")
-
-
-async def failure(spec, ctx) -> EnvironmentLacks:
-    with pytest.raises(EnvironmentLacks) as raised:
-        async with open_process(spec, ctx):
-            pytest.fail("it came up")
-    return raised.value
 
 
 async def failure_once_started(command, ctx, started, **app) -> EnvironmentLacks:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.errors import StackFailed
 from runner.experiment.model import ProcessTopology
 from runner.stack.process import open_process
 from runner.stack.reaper import look_up, run_processes
 from tests.stack.conftest import HTTP, eventually, python
+from tests.stack.refusal import failure
 
 pytestmark = pytest.mark.usefixtures("enough_memory")
 PYTHON = Path(sys.executable).name
@@ -29,13 +30,6 @@ APP = {"command": python("serve(port)"), "ready_within": 10.0}
 def topology(services, **changes) -> ProcessTopology:
     app = {**APP, **changes.pop("app", {})}
     return ProcessTopology.model_validate({"kind": "process", "app": app, "services": services, **changes})
-
-
-async def failure(spec, ctx) -> EnvironmentLacks:
-    with pytest.raises(EnvironmentLacks) as raised:
-        async with open_process(spec, ctx):
-            pytest.fail("it came up")
-    return raised.value
 
 
 def resp(port: int, *words: str) -> bytes:

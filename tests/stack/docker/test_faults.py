@@ -17,18 +17,11 @@ from runner.stack.docker import open_docker
 from runner.stack.docker.engine import connect
 from runner.stack.engine_context import DEFAULT_URL
 from tests.stack.docker.conftest import APP, topology
+from tests.stack.refusal import refusal
 
 pytestmark = pytest.mark.docker
 
 TWO_HOPS = {"replicas": 2, "proxy": {"kind": "nginx"}}
-
-
-async def refusal(spec, context):
-    """Open a topology that does not come up, and return the error."""
-    with pytest.raises(EnvironmentLacks) as refused:
-        async with open_docker(spec, context):
-            pytest.fail("it came up")
-    return refused.value
 
 
 async def get(stack, path):

@@ -6,23 +6,15 @@ import time
 
 import pytest
 
-from runner.core.errors import EnvironmentLacks
-from runner.stack.docker import open_docker
 from runner.stack.docker.build_hints import build_hint, pull_hint
 from runner.stack.docker.images import _stand_in_hint
 from runner.stack.docker.listening import listening
 from tests.stack.docker.conftest import topology
+from tests.stack.refusal import refusal
 
 BASE = "ARG BASE=python:3.12-slim\nFROM ${BASE}\n"
 
 docker = pytest.mark.docker
-
-
-async def refusal(spec, context):
-    with pytest.raises(EnvironmentLacks) as refused:
-        async with open_docker(spec, context):
-            pytest.fail("it came up")
-    return refused.value
 
 
 def app_of(folder, dockerfile):
