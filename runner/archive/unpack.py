@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import stat
 import zipfile
 import zlib
@@ -76,22 +77,33 @@ def extract(archive: Archive, folder: Path) -> None:
     """Write all files below a new or empty folder.
 
     Raises:
-        UsageError: The folder contains files already.
-        OutputError: It cannot be written.
+        UsageError: The folder contains files already, or something else is in its place.
+        OutputError: It cannot be written; what was written is removed.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"the folder {folder} is not empty", hint="give a new one")
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{folder} is not a folder", hint="give the path of a new folder") from None
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    try:
         for name, content in archive.files.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
                 file.write(content)
     except OSError as error:
-        raise OutputError(
-            f"cannot write to {folder}: {error.strerror}", hint="free some space or give another folder"
-        ) from None
+        for entry in folder.iterdir():  # it was empty
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"cannot write to {folder}: {error.strerror}", hint="free some space or give another folder"
+    )
 
 
 def _content(path: Path) -> bytes:

@@ -92,15 +92,21 @@ def write_file(path: Path, data: bytes, *, append: bool = False) -> None:
     """Write a file; into a pipe as long as it has a reader that reads.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written; no part of a new file remains.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    descriptor = os.open(path, flags | (os.O_APPEND if append else os.O_TRUNC), 0o666)
+    flags |= os.O_APPEND if append else os.O_TRUNC
+    try:
+        descriptor, is_new = os.open(path, flags | os.O_EXCL, 0o666), True
+    except FileExistsError:
+        descriptor, is_new = os.open(path, flags, 0o666), False
     try:
         stream = ProtectedStream(descriptor)
         stream.patience_ms = _PATIENCE_MS
         stream.write(data)
         if stream.failure:
+            if is_new:
+                path.unlink(missing_ok=True)
             raise stream.failure
     finally:
         os.close(descriptor)
