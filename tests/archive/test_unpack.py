@@ -17,7 +17,7 @@ from runner.archive import unpack
 from runner.archive.manifest import MANIFEST, make_manifest
 from runner.archive.pack import SEAL_BYTES, pack, sealed
 from runner.archive.unpack import extract, read_archive
-from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
+from runner.core.errors import ArchiveDamaged, StoredRunError, UsageError
 
 SMALL = {"lock.json": b'{"schema_version": 1}', "report.md": b"# Report\n", "charts/a.svg": b"<svg/>" * 50}
 WHOLE = pack(SMALL)
@@ -239,7 +239,7 @@ def test_a_folder_that_contains_files_is_left_alone(tmp_path):
 
     with pytest.raises(UsageError, match="not empty"):
         extract(read_archive(path), out)
-    with pytest.raises(OutputError):
+    with pytest.raises(UsageError, match="is not a folder"):
         extract(read_archive(path), path / "below")
 
     assert (out / "report.md").read_text() == "mine"
