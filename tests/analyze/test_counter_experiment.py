@@ -234,7 +234,7 @@ def test_a_limit_that_does_not_show_in_the_blocks_is_not_refuted():
     experiment, unproven = proved(stage(2000, "app-quota-throttled"), [fine] * 3, [fine] * 2, "cpu-limit")
 
     assert (experiment.answer, unproven.code) == ("inconclusive", "app-quota-throttled")
-    assert "the limit did not show in the blocks" in experiment.sentence
+    assert "the limit did not appear in the blocks" in experiment.sentence
 
 
 @pytest.mark.parametrize(
