@@ -66,7 +66,7 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
     seen = machines(stage, cores)
     suspect = [*by_machine(seen, lambda it: _saturated(facts.load, it)), *full_generators(seen)]
     suspect += _late(facts.load, stage, when_full)
-    suspect += [*_observer_late(facts), *by_machine(seen, _cpu_sum), *_silent(stage)]
+    suspect += [*_observer_late(facts), *by_machine(seen, _cpu_sum), *_silent(stage), *_out_of_step(stage)]
     if facts.status == "aborted":
         suspect.append(
             Reason(DoubtCode.ABORTED, "the stage was aborted, so it covers less time than planned")
@@ -137,6 +137,22 @@ def _silent(stage: Stage) -> list[Reason]:
     silent = silence(stage)
     text = f"{silent}: errors and latencies count only the few requests that were sent then"
     return [Reason(DoubtCode.SILENT, text)] if silent else []
+
+
+def _out_of_step(stage: Stage) -> list[Reason]:
+    """Return a problem if the server sent bytes that no request had asked for, such as a second response.
+
+    Those that arrive behind the next request cannot be told from its own response, so few may mean many.
+    """
+    counts = stage.connections
+    if counts is None or not counts.unasked:
+        return []
+    times = "once" if counts.unasked == 1 else f"{counts.unasked:,} times"
+    text = (
+        f"the server sent bytes that no request had asked for, such as a second response ({times}; each "
+        "connection was closed): response times may be those of other requests"
+    )
+    return [Reason(DoubtCode.OUT_OF_STEP, text)]
 
 
 def _cpu_sum(stage: Stage) -> list[Reason]:

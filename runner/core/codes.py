@@ -117,6 +117,7 @@ class DoubtCode(StrEnum):
     OBSERVER_LATE = "observer-late"
     CPU_CONTRADICTS = "cpu-contradicts"
     SILENT = "silent"
+    OUT_OF_STEP = "out-of-step"
     ABORTED = "aborted"
     DISTURBED = "disturbed"
     STAGES_DIFFER = "stages-differ"

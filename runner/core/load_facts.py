@@ -112,17 +112,19 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
     scenarios: Mapping[str, LoadSecond] = field(default_factory=dict)
 
 
-class ConnectionCounts(Struct, frozen=True):
+class ConnectionCounts(Struct, frozen=True, omit_defaults=True):
     """What happened to the connections of a stage, those of the warm-up included.
 
     Attributes:
         opened: By the engine.
         closed_by_server: Those that could have carried another request, and were closed by the server, or
             announced to be. Always 0 if each request is to use a new one.
+        unasked: Those closed because the server had sent bytes that no request had asked for.
     """
 
     opened: Annotated[int, Meta(ge=0, le=10**15)]
     closed_by_server: Annotated[int, Meta(ge=0, le=10**15)]
+    unasked: Annotated[int, Meta(ge=0, le=10**15)] = 0
 
 
 class Backlog(Struct, frozen=True):

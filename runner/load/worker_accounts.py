@@ -75,7 +75,11 @@ def connections(accounts: Sequence[Account]) -> ConnectionCounts | None:
     ends = [account.end for account in accounts if account.end]
     if not ends:
         return None
-    return ConnectionCounts(sum(end.opened for end in ends), sum(end.closed_by_server for end in ends))
+    return ConnectionCounts(
+        sum(end.opened for end in ends),
+        sum(end.closed_by_server for end in ends),
+        sum(end.unasked for end in ends),
+    )
 
 
 def backlog(accounts: Sequence[Account]) -> Backlog | None:

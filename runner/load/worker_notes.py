@@ -50,12 +50,6 @@ def _connection_notes(accounts: Sequence[Account]) -> list[str]:
     if counts and counts.opened:
         closed = f"; the server closed {counts.closed_by_server:,}" if counts.closed_by_server else ""
         sentences.append(f"TCP connections opened, the warm-up included: {counts.opened:,}{closed}")
-    if unasked := sum(end.unasked for end in ends):
-        sentences.append(
-            f"{unasked:,} times the server sent bytes that no request had asked for, such as a second "
-            "response; the connection was closed each time. One that arrives behind the next request "
-            "cannot be told from its own, so response times of this stage may be those of other requests"
-        )
     if resent := sum(end.resent for end in ends):
         sentences.append(
             f"{resent:,} requests found their keep-alive connection closed by the server and were sent "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.system_facts import SystemDescription
+from runner.core.system_facts import NodeFacts, SystemDescription
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.number_format import plural
 
@@ -14,11 +14,11 @@ _MOST_NAMES: Final = 16
 
 def shared_machines(topology: SystemDescription) -> Markdown:
     """Return sentences about nodes that share a machine; empty where none is known to."""
-    used = [node.name for node in (topology.nodes or {}).values() if node.runs]
-    groups = _groups(topology, used)
+    used = [node for node in (topology.nodes or {}).values() if node.runs]
+    groups = _groups(used)
     if not groups:
         return EMPTY
-    if groups == [used]:
+    if len(groups[0]) == len(used):
         stays = ", and no request leaves it" if topology.path else ""
         return markdown(
             "All {} are one machine: they share its processors{}.", plural(len(used), "node"), stays
@@ -28,12 +28,12 @@ def shared_machines(topology: SystemDescription) -> Markdown:
     )
 
 
-def _groups(topology: SystemDescription, used: Sequence[str]) -> list[list[str]]:
+def _groups(used: Sequence[NodeFacts]) -> list[list[str]]:
     """Return the names of nodes in use that share a machine, group by group."""
-    nodes, groups = topology.nodes or {}, []
-    for name in used:
-        together = {name, *nodes[name].same_machine}
-        group = [other for other in used if other in together]
+    groups: list[list[str]] = []
+    for node in used:
+        together = {node.name, *node.same_machine}
+        group = [other.name for other in used if other.name in together]
         if len(group) > 1 and group not in groups:
             groups.append(group)
     return groups

@@ -6,6 +6,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from runner.core import histogram
+from runner.core.codes import DoubtCode, Validity
 from runner.core.facts import Event, TrialFacts
 from runner.core.judgements import ThresholdResult
 from runner.core.load_facts import (
@@ -340,6 +341,18 @@ def test_connections_are_part_of_the_results_where_they_were_counted():
     (other, *_) = stages_of(HEALTHY)
 
     assert (stage.connections, other.connections) == (counts, None)
+
+
+@pytest.mark.parametrize(("unasked", "times"), [(0, None), (1, "once"), (1_200, "1,200 times")])
+def test_a_stage_whose_responses_may_belong_to_other_requests_is_suspect(unasked, times):
+    counts = ConnectionCounts(opened=12, closed_by_server=3, unasked=unasked)
+    (stage, *_) = stages_of(replace(HEALTHY, load=replace(HEALTHY.load, connections=counts)))
+
+    doubts = [doubt.code for doubt in stage.validity.doubts]
+    assert (doubts == [DoubtCode.OUT_OF_STEP], stage.validity.status is Validity.SUSPECT) == (
+        bool(times),
+    ) * 2
+    assert not times or f"second response ({times};" in stage.validity.reasons[0]
 
 
 small = st.integers(0, 5)

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from runner.cluster.heartbeat import AGENT_WAS_SILENT
 from runner.core import histogram
-from runner.core.load_facts import DropCauses, LoadSecond
+from runner.core.load_facts import ConnectionCounts, DropCauses, LoadSecond
 from runner.load import merge, worker_losses, worker_notes
 from runner.load.merge import Collector, merged, sum_of
 from runner.load.messages import WireHistogram, WorkerEnd, WorkerSecond, decode_progress, encode
 from runner.load.scenario_accounts import _with_unsent
 from runner.load.tally import LATENCIES, Latency, Tally
-from runner.load.worker_accounts import Account
+from runner.load.worker_accounts import Account, connections
 
 EMPTY = b'"duration":["","",0,0]'
 END = WorkerEnd(peak_rss_kib=20_000)
@@ -261,6 +261,13 @@ def notes(**changes) -> str:
     return " | ".join(worker_notes.notes([account]))
 
 
+def test_connections_are_counted_over_all_workers():
+    ends = [replace(END, opened=3, closed_by_server=1, unasked=2), replace(END, opened=4)]
+    accounts = [Account("generator worker", planned=1, end=end) for end in ends]
+
+    assert connections(accounts) == ConnectionCounts(opened=7, closed_by_server=1, unasked=2)
+
+
 def test_notes_mention_only_what_happened():
     assert notes() == "a generator worker used at most 20 MiB of memory"
     assert "the wall clock was adjusted by 5.0 ms" in notes(clock_shift_ns=5_000_000)
@@ -273,7 +280,6 @@ def test_notes_mention_only_what_happened():
         "3 requests found their keep-alive connection closed by the server before they arrived; they "
         in notes(stale=3)
     )
-    assert "12 times the server sent bytes that no request had asked for" in notes(unasked=12)
     assert notes(faults={"a NUL in the head": 2, "no status line of HTTP/1": 1_000}).startswith(
         "1,002 protocol failures: no status line of HTTP/1 (1,000); a NUL in the head (2) | "
     )
