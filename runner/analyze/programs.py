@@ -18,11 +18,11 @@ DISTURBED_FULL: Final = 0.03
 """The same where they used more than was left idle; less changes no result by more than this share."""
 FULL_THREAD: Final = 0.85
 """Share of one core from which a thread was busy all the time; our own bound."""
-_FULL_NODE: Final = 0.95
-"""Share of a node's cores from which none is left (netdata's critical alarm)."""
+_FULL: Final = 0.95
+"""Share of a machine's cores from which none is left (netdata's critical alarm)."""
 _UNSEEN: Final = 0.3
-"""Share of a full node's cores from which what has no name disturbs: well above the kernel's work on packets,
-which has no name either; our own bound."""
+"""Share of a full machine's cores from which what has no name disturbs: well above the kernel's work on
+packets, which has no name either; our own bound."""
 _PIDS_SHOWN: Final = 3
 _PROGRAMS_NAMED: Final = 3
 
@@ -65,13 +65,14 @@ def disturbance(stage: Stage | NodeResults, cores: int | None, node: str = "") -
     Args:
         stage: With the CPU used by the host and by programs.
         cores: Of the host; None where unknown.
-        node: Name of the machine, if it is a node; there, most programs have no name.
+        node: Name of the machine, if it is a node.
     """
     outside = strangers(stage)
-    if node and cores and (unseen := _unseen_on_full_node(stage, cores)):
+    if cores and (unseen := _unseen_on_full_machine(stage, cores)):
         named = f"{_use(outside)} used {sum(it.cores for it in outside):.2f}, and " if outside else ""
-        whole = f"{node} had no CPU left: of its {cores} cores, {named}programs that its agent cannot see"
-        return f"{whole} used {unseen:.2f}"
+        who = "its agent cannot" if node else "the runner could not"
+        whole = f"{node or 'this host'} had no CPU left: of its {cores} cores, {named}programs that {who}"
+        return f"{whole} see used {unseen:.2f}"
     used = sum(program.cores for program in outside)
     if not cores or used < DISTURBED_FULL * cores:
         return ""
@@ -86,11 +87,15 @@ def disturbance(stage: Stage | NodeResults, cores: int | None, node: str = "") -
     return f"{_use(outside)} used {used:.2f} of the {cores} cores of {node or 'this host'}; {bound}"
 
 
-def _unseen_on_full_node(stage: Stage | NodeResults, cores: int) -> float:
-    """Return the cores that programs without a name used on a node that had none left; 0 if few."""
+def _unseen_on_full_machine(stage: Stage | NodeResults, cores: int) -> float:
+    """Return the cores that programs without a name used on a machine that had none left; 0 if few.
+
+    An agent, or a runner in a container, sees the CPU of the whole machine, but no program outside; neither
+    sees programs that live for less than the time between two samples.
+    """
     used = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage}
     unseen = used.get(Role.OTHER, 0.0) - sum(program.cores for program in stage.programs)
-    is_full = used.get(Role.SYSTEM, 0.0) >= _FULL_NODE * cores
+    is_full = used.get(Role.SYSTEM, 0.0) >= _FULL * cores
     return unseen if is_full and unseen >= _UNSEEN * cores else 0.0
 
 

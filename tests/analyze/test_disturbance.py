@@ -43,7 +43,7 @@ def test_on_a_full_host_they_disturb_where_they_used_more_than_was_left() -> Non
     assert _sentence(0.1, system=4.0) == "", "that changes no result"
 
 
-def test_on_a_full_node_what_has_no_name_is_told_with_its_figure() -> None:
+def test_on_a_full_machine_what_has_no_name_is_told_with_its_figure() -> None:
     used = {"system": Usage(1.97, None), "other": Usage(1.95, None)}
     shell = ProgramUsage("sh", (1609,), 0.09)
 
@@ -56,7 +56,9 @@ def test_on_a_full_node_what_has_no_name_is_told_with_its_figure() -> None:
     )
     assert disturbance(stage(cpu_cores=used | {"system": Usage(1.5, None)}), 2, "node-2") == ""
     assert disturbance(stage(cpu_cores=used | {"other": Usage(0.5, None)}), 2, "node-2") == "", "packets"
-    assert disturbance(stage(cpu_cores=used), 2) == "", "on one machine, most programs have names"
+    assert disturbance(stage(cpu_cores=used), 2) == (
+        "this host had no CPU left: of its 2 cores, programs that the runner could not see used 1.95"
+    )
 
 
 @pytest.mark.parametrize(

@@ -498,5 +498,5 @@ def test_a_sentence_about_a_subject_says_what_it_is():
     )
 
     assert [title(stage, name) for name in roles] == [
-        "the replica app-1", "the app", "Nginx", "the service db-2"
+        "the replica app-1", "the app", "the proxy", "the service db-2"
     ]  # fmt: skip
