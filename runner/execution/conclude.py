@@ -18,7 +18,7 @@ from runner.core.facts import RunFacts
 from runner.core.results import Results
 from runner.execution.context import RunState
 from runner.execution.job import Job, Outcome
-from runner.store.rendered_files import rendered
+from runner.store.rendered_files import write_rendered
 from runner.store.results_file import encode_results, parse_results
 from runner.store.run_file import RUN, RunFile, relative
 from runner.store.run_folder import RESULTS, RunFolder, rescue_folder
@@ -89,8 +89,7 @@ def _write(
     except StoredRunError as error:
         state.error = state.error or _no_report(file, error)
         return None
-    for name, page in rendered(stored).items():
-        folder.write(name, page)
+    write_rendered(folder, stored)
     return stored
 
 

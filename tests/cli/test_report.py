@@ -58,6 +58,7 @@ def test_write_restores_every_rendered_file(cli):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     (folder / "report.md").write_text("lost")
     (folder / "report.html").unlink()
+    (folder / "charts" / "of-another-report-dark.svg").write_text("<svg/>")
 
     done = cli.in_process("report", "run", "--write")
 
