@@ -67,7 +67,8 @@ def _where(stage: Stage) -> Markdown:
 
 def _failed_users(stage: Stage, step: Part) -> int:
     """Return how many users failed at a step, without those whose request the end of the stage cut off."""
-    runs = stage.parts[step.scenario].scenarios if isinstance(step.scenario, str) else None
+    scenario = stage.parts.get(step.scenario) if isinstance(step.scenario, str) else None
+    runs = scenario.scenarios if scenario else None
     if runs is None:
         return step.requests.failed
     failures = runs.failures

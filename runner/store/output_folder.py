@@ -33,8 +33,8 @@ def claimed_folder(path: Path, *, resumed: bool = False) -> Iterator[RunFolder]:
         resumed: Whether its run is continued, so that what it contains stays.
 
     Raises:
-        UsageError: It contains other files, another run uses it, or something else is in its place.
-        OutputError: It cannot be created or written to.
+        UsageError: It contains other files, or another run uses it.
+        OutputError: It cannot be created, such as where a file is in its place, or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -90,10 +90,10 @@ def _remove(entry: Path) -> None:
             entry.unlink()
 
 
-def _not_writable(path: Path, error: OSError) -> OutputError | UsageError:
+def _not_writable(path: Path, error: OSError) -> OutputError:
     if isinstance(error, FileExistsError | NotADirectoryError):
         obstacle = next(one for one in (path, *path.parents) if os.path.lexists(one))
-        return UsageError(
+        return OutputError(
             f"the output folder {path} cannot be created: {obstacle} is not a folder",
             hint="give --out the path of a new folder",
         )

@@ -8,7 +8,7 @@ import pytest
 from runner.archive.svg import fault_of_svg
 from runner.archive.verify import verify
 
-CHART = "charts/throughput-light.svg"
+CHART = "charts/why-light.svg"
 
 
 def test_the_charts_of_a_real_run_are_verified(files):
@@ -24,7 +24,7 @@ def test_charts_that_the_library_could_not_draw_are_named_as_not_verified(files,
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_chart_with_another_number_is_detected(files, theme):
-    name = f"charts/throughput-{theme}.svg"
+    name = f"charts/why-{theme}.svg"
     changed = files[name].replace(b"4,000", b"9,000", 1)
     assert changed != files[name]
 
@@ -34,7 +34,7 @@ def test_a_chart_with_another_number_is_detected(files, theme):
 
 
 def test_the_chart_of_another_stage_and_one_that_no_run_draws_are_detected(files):
-    swapped = verify(files | {CHART: files["charts/cpu-light.svg"]}, "run.zip")
+    swapped = verify(files | {CHART: files["charts/over-time-light.svg"]}, "run.zip")
     added = verify(files | {"charts/proof-light.svg": files[CHART]}, "run.zip")
 
     assert f"{CHART} is not what" in "\n".join(swapped.explained)

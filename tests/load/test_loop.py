@@ -35,12 +35,11 @@ def offer(arrivals_ns, port, **changes):
 def test_an_answer_that_has_arrived_unread_frees_its_slot_for_what_is_due():
     pairs = [at for k in range(10) for at in (40 * k * MS, (40 * k + 1) * MS)]
     with scripted(lambda client, _: client.sendall(OK)) as port:
-        tries = [offer(pairs, port, max_in_flight=1)[0] for _ in range(3)]
+        tries = (offer(pairs, port, max_in_flight=1)[0] for _ in range(20))
 
-    # The loop sleeps through the millisecond within a pair without reading. Reading only afterwards
-    # would drop every second request of each pair; a busy machine may really be late for some.
-    assert [counts["scheduled"] for counts in tries] == [20] * 3
-    assert min(counts["dropped"] for counts in tries) < 10
+        # The loop sleeps through the millisecond within a pair without reading. Reading only afterwards
+        # would drop every second request of each pair; a busy machine may really be late for all of a try.
+        assert any(counts["scheduled"] == 20 and counts["dropped"] < 10 for counts in tries)
 
 
 def test_an_overdue_bunch_is_sent_at_once_and_completely():

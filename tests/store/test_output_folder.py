@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from runner.core.errors import UsageError
+from runner.core.errors import OutputError, UsageError
 from runner.store.output_folder import claimed_folder
 from runner.store.run_file import RUN
 from runner.store.run_folder import JOURNAL, SPEC
@@ -44,7 +44,7 @@ def test_what_is_in_the_place_of_the_folder_is_named_and_unharmed(tmp_path, belo
     else:
         obstacle.symlink_to(tmp_path / "nowhere")
 
-    with pytest.raises(UsageError) as caught, claimed_folder(obstacle / below):
+    with pytest.raises(OutputError) as caught, claimed_folder(obstacle / below):
         pass
 
     assert caught.value.message.endswith(f"cannot be created: {obstacle} is not a folder")

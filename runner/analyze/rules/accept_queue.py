@@ -19,8 +19,8 @@ from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 
 ALWAYS_FULL: Final = 0.9
-"""Average length of an accept queue, as a share of its limit, from which it was full all the time; our own
-bound."""
+"""Average length of an accept queue, as a share of what it holds, from which it was always full; our own
+bound. One that is emptied again and again is full for moments, and a longer one would lose nothing."""
 SYN_REPEATED: Final = 0.01
 """Share of the requests whose connection attempt was dropped or repeated, from which that may be a limit; our
 own bound."""
@@ -81,7 +81,7 @@ def _finding(
     evidence: tuple[Evidence, ...],
     confidence: Confidence,
 ) -> Match:
-    always = queue if queue and queue.average >= ALWAYS_FULL * queue.limit else None
+    always = queue if queue and queue.average >= ALWAYS_FULL * _size(queue) else None
     few = lost < SYN_REPEATED * stage.requests.sent
     where = f" (port {queue.name.rpartition('.')[2]}, length {queue.limit:,.0f})" if queue else ""
     match = slow_to_accept(
@@ -104,5 +104,10 @@ def _queues(stage: Stage, port: str = "") -> Iterator[CounterReading]:
 
 
 def _length(queue: Level) -> Evidence:
-    name, bound = "average length of the accept queue", ALWAYS_FULL * queue.limit
+    name, bound = "average length of the accept queue", ALWAYS_FULL * _size(queue)
     return Evidence(name, queue.average, "connections", bound, OWN_BOUND)
+
+
+def _size(queue: Level) -> float:
+    """Return how many connections a queue holds: one more than its limit (Linux, sk_acceptq_is_full)."""
+    return queue.limit + 1

@@ -16,7 +16,8 @@
   const count = (value) => fixed(value, 0);
   const rate = (value) => (value >= 100 || Number.isInteger(value) ? fixed(value, 0) : fixed(value, 1));
   const ms = (value) => (isUnknown(value) ? "–" : `${fixed(value, value < 0.1 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0)} ms`);
-  const cores = (value) => (value > 0 && value < 0.005 ? "< 0.01" : fixed(value, 2));
+  const grouped = (text) => text.replace(/^\d+/, (digits) => whole.format(digits));
+  const cores = (value) => (value > 0 && value < 0.005 ? "< 0.01" : grouped(fixed(value, 2)));
   const share = (part, all) => {
     if (!all) return "–";
     const percent = (100 * part) / all;
