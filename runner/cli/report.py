@@ -141,7 +141,7 @@ def report(run: Path, form: str, reanalyze: bool, write: bool, out: Path | None)
 def _write_all(run: Path, results: Results) -> int:
     """Write every rendered file, as `runner execute` does."""
     from runner.archive.results_from import is_archive
-    from runner.store.rendered_files import write_rendered
+    from runner.store.rendered_files import rendered, write_rendered
     from runner.store.run_folder import RunFolder
     from runner.store.run_names import MARKDOWN
 
@@ -151,7 +151,7 @@ def _write_all(run: Path, results: Results) -> int:
             hint="print with --format, or extract it first",
         )
     folder = RunFolder(run if run.is_dir() else run.parent)
-    write_rendered(folder, results)
+    write_rendered(folder, rendered(results))
     answer_path(folder.path / MARKDOWN)
     return exit_codes.DONE
 

@@ -18,7 +18,7 @@ from runner.core.facts import RunFacts
 from runner.core.results import Results
 from runner.execution.context import RunState
 from runner.execution.job import Job, Outcome
-from runner.store.rendered_files import write_rendered
+from runner.store.rendered_files import rendered, write_rendered
 from runner.store.results_file import encode_results, parse_results
 from runner.store.run_file import RUN, RunFile, relative
 from runner.store.run_folder import RESULTS, RunFolder, rescue_folder
@@ -89,7 +89,7 @@ def _write(
     except StoredRunError as error:
         state.error = state.error or _no_report(file, error)
         return None
-    write_rendered(folder, stored)
+    write_rendered(folder, rendered(stored))
     return stored
 
 

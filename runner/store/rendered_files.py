@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -31,15 +32,14 @@ def rendered(results: Results) -> dict[str, bytes]:
     return {MARKDOWN: markdown} | chart_files(pictures) | {PAGE: page}
 
 
-def write_rendered(folder: RunFolder, results: Results) -> None:
-    """Write what `rendered` returns, and remove charts of a report before, which this one does not have.
+def write_rendered(folder: RunFolder, files: Mapping[str, bytes]) -> None:
+    """Write what `rendered` returned, and remove charts of a report before, which this one does not have.
 
     Where no chart can be drawn, those that are there stay.
 
     Raises:
         OutputError: A file cannot be written.
     """
-    files = rendered(results)
     for name, content in files.items():
         folder.write(name, content)
     charts_folder = folder.path / CHARTS
