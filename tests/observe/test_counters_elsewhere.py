@@ -254,8 +254,9 @@ def test_a_namespace_without_connection_tracking_raises_and_is_not_zero():
 
 
 def test_open_sockets_of_the_runners_namespace_are_counted():
-    before = read_tcp(os.getpid())["tcp.in_use"].value
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
-        during = read_tcp(os.getpid())["tcp.in_use"].value
+    def added() -> float:
+        before = read_tcp(os.getpid())["tcp.in_use"].value
+        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_connection(one.getsockname()):
+            return read_tcp(os.getpid())["tcp.in_use"].value - before
 
-    assert during > before
+    assert any(added() >= 2 for _ in range(200)), "other programs may close theirs meanwhile"
