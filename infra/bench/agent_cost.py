@@ -53,7 +53,8 @@ def cost_of_an_agent() -> Iterator[tuple[str, str, str, bool]]:
 def observed(placed: tuple[PlacedPart, ...]) -> tuple[float, ObservedFacts]:
     """Return the cores that an observation used, and its facts."""
     start = time.monotonic_ns() + 10**8
-    order = ObserveOrder(Window(start, start, start + WINDOW_S * 10**9), INTERVAL_S, placed)
+    window = Window(start, start, start + WINDOW_S * 10**9)
+    order = ObserveOrder(window, INTERVAL_S, run_id="bench", placed=placed)
 
     async def send(_: bytes) -> None:
         await trio.lowlevel.checkpoint()
