@@ -18,7 +18,7 @@ class HubLost(EnvironmentLacks):
     """The hub is gone, and with it all agents.
 
     Args:
-        message: What became of it.
+        message: What happened to it.
         details: The last lines that it wrote.
     """
 

@@ -41,7 +41,7 @@ def kernel_stamps():
 
 
 class Server:
-    """Sends something behind its first response when it is told to, and nothing more on that connection."""
+    """Sends more bytes after its first response on request, and nothing else on that connection."""
 
     def __init__(self, extra: bytes, *, closes: bool) -> None:
         self._extra, self._closes = extra, closes
