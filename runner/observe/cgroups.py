@@ -14,10 +14,10 @@ from runner.core.observed_facts import Throttling
 from runner.core.units import NS_PER_S, Bytes, Seconds
 from runner.observe import roots
 from runner.observe.group_search import folder_in
-from runner.observe.proc_files import read_file
+from runner.observe.proc_files import number_of, read_file
 
 _US_PER_S = 1_000_000
-_exists = lru_cache(maxsize=1024)(os.path.exists)
+file_exists = lru_cache(maxsize=1024)(os.path.exists)
 """Of a file that tells the version of control groups: a group does not change its version."""
 _USED = ("cpuacct", "cpu", "memory", "blkio", "")
 """The hierarchies that a `ControlGroup` has folders of."""
@@ -47,7 +47,7 @@ class ControlGroup:
         if self.cpu is None:
             return None
         try:
-            if _exists(f"{self.cpu}/cpuacct.usage"):
+            if file_exists(f"{self.cpu}/cpuacct.usage"):
                 return int(read_file(f"{self.cpu}/cpuacct.usage")) / NS_PER_S
             return _keyed(f"{self.cpu}/cpu.stat")["usage_usec"] / _US_PER_S
         except (OSError, ValueError, KeyError):
@@ -72,9 +72,11 @@ class ControlGroup:
             return None
         try:
             legacy = f"{self.memory}/memory.usage_in_bytes"
-            used = int(read_file(legacy if _exists(legacy) else f"{self.memory}/memory.current"))
-            stat = _keyed(f"{self.memory}/memory.stat")
-            return max(0, used - stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+            used = int(read_file(legacy if file_exists(legacy) else f"{self.memory}/memory.current"))
+            stat = read_file(f"{self.memory}/memory.stat")
+            inactive = number_of(b"total_inactive_file", stat)
+            inactive = number_of(b"inactive_file", stat) if inactive is None else inactive
+            return max(0, used - (inactive or 0))
         except (OSError, ValueError):
             return None
 

@@ -9,6 +9,7 @@ from runner.core.units import Bytes
 from runner.observe.roots import proc
 
 _CHUNK: Final[Bytes] = 64 * 1024
+_MAX_NUMBER: Final[Bytes] = 64
 
 
 def read_file(path: str) -> bytes:
@@ -26,6 +27,16 @@ def read_file(path: str) -> bytes:
     finally:
         os.close(fd)
     return content
+
+
+def number_of(key: bytes, content: bytes) -> int | None:
+    """Return the number of a key in lines of keys and numbers, without parsing the others; None if missing.
+
+    Raises:
+        ValueError: It is followed by no number.
+    """
+    _, found, rest = (b"\n" + content).partition(b"\n" + key + b" ")
+    return int(rest[:_MAX_NUMBER].partition(b"\n")[0]) if found else None
 
 
 def threads(pid: int) -> list[str]:

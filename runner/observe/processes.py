@@ -70,14 +70,18 @@ def has_ended(pid: int) -> bool:
     return fields is None or fields[_STATE] in _ENDED
 
 
-def cpu_seconds(pid: int) -> Seconds | None:
+def cpu_seconds(pid: int, threads_s: Seconds | None = None) -> Seconds | None:
     """Return the CPU time of all threads of a process, user and system, without its children.
 
     The clock id is the kernel's encoding of another process's CPU clock (clock_getcpuclockid(3)). From files,
     it may be up to 20 ms lower than before after a thread has ended.
+
+    Args:
+        pid: The process.
+        threads_s: The CPU time of its living threads if that has just been read: files are not read again.
     """
     if are_foreign():
-        return _cpu_seconds_of_threads(pid)
+        return _cpu_seconds_of_threads(pid, threads_s)
     try:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
@@ -92,11 +96,13 @@ def quick_cpu_seconds(pid: int) -> Seconds | None:
     return _rounded_cpu_seconds(fields) if fields else None
 
 
-def _cpu_seconds_of_threads(pid: int) -> Seconds | None:
+def _cpu_seconds_of_threads(pid: int, threads_s: Seconds | None) -> Seconds | None:
     """Add up living threads, in nanoseconds; the process's rounded time has those that have ended."""
     fields = _stat(pid)
     if fields is None:
         return None
+    if threads_s is not None:
+        return max(threads_s, _rounded_cpu_seconds(fields))
     folder = f"{proc()}/{pid}"
     exact_ns = 0
     if int(fields[_THREADS]) > _MAX_EXACT_THREADS:

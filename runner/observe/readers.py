@@ -21,6 +21,7 @@ from runner.observe.cgroups import (
     shares_group_with_runner,
 )
 from runner.observe.escapes import Escapes
+from runner.observe.proc_files import read_file
 from runner.observe.processes import cpu_seconds, resident_bytes, start_ticks
 from runner.observe.roots import are_foreign, proc
 from runner.observe.trees import TreeTimes, supervisor_of, tree_members
@@ -143,7 +144,7 @@ class SystemReader:
         """Return the busy CPU seconds of all CPUs, without memory."""
         before = time.monotonic()
         try:
-            lines = (self.stat or Path(proc(), "stat")).read_bytes().splitlines()
+            lines = read_file(str(self.stat or f"{proc()}/stat")).splitlines()
             instant = (before + time.monotonic()) / 2
             fields = [int(text) for text in lines[0].split()[1:]]
             unused = fields[3] + fields[4] + (fields[7] if len(fields) > 7 else 0)

@@ -6,6 +6,7 @@ It is never taken for zero.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import trio
 from runner.core.endpoint import Endpoint
 from runner.core.facts import Window
 from runner.core.observed_facts import Counter, Subject, Unreadable
-from runner.core.units import NS_PER_S, Seconds
+from runner.core.units import NS_PER_MS, NS_PER_S, Nanoseconds, Seconds
 from runner.observe.clock import sleep_until
 from runner.observe.counters.io_waits import IoWaits
 from runner.observe.counters.level import Source
@@ -28,6 +29,7 @@ from runner.observe.counters.sources import parts_of_system, sources_for
 from runner.observe.counters.threads import Threads
 
 _EVERY_NS: Final = NS_PER_S
+_YIELD_AFTER_NS: Final[Nanoseconds] = NS_PER_MS
 
 
 class Pages(Protocol):
@@ -118,16 +120,20 @@ class Counters:
             raise
 
     async def _read_in_turn(self, sources: Sequence[Source], when: When) -> None:
-        """Read sources one by one and yield to other tasks in between: all together take some 10 ms.
+        """Read sources one by one and yield to other tasks every few of them: all together take some 10 ms.
 
         Ports are counted in a thread: on a host with many connections in TIME_WAIT they alone take that long.
         """
+        begin_ns = time.monotonic_ns()
         for source in sources:
             if isinstance(source, Ports):
                 await trio.to_thread.run_sync(self._read, source, when)
+                begin_ns = time.monotonic_ns()
             else:
                 self._read(source, when)
-                await trio.lowlevel.checkpoint()
+                if time.monotonic_ns() - begin_ns >= _YIELD_AFTER_NS:
+                    await trio.lowlevel.checkpoint()
+                    begin_ns = time.monotonic_ns()
 
     def _read(self, source: Source, when: When) -> None:
         try:

@@ -7,7 +7,7 @@ Linux, Documentation/networking/snmp_counter.rst.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from runner.observe.counters.conntrack import read_conntrack
@@ -61,8 +61,14 @@ def _groups(text: bytes) -> dict[bytes, dict[bytes, bytes]]:
     for names, numbers in zip(lines[::2], lines[1::2], strict=True):
         group = names.partition(b":")[0]
         if group in _GROUPS:
-            groups[group] = dict(zip(names.split()[1:], numbers.split()[1:], strict=True))
+            groups[group] = dict(zip(_columns(names), numbers.split()[1:], strict=True))
     return groups
+
+
+@lru_cache(maxsize=8)
+def _columns(names: bytes) -> list[bytes]:
+    """Return the names of a group's counters: a kernel's are always the same."""
+    return names.split()[1:]
 
 
 def _sockets(text: bytes) -> tuple[int, int]:

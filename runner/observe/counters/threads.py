@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final, TypeAlias
 
 from runner.core.observed_facts import Subject
@@ -19,6 +20,8 @@ from runner.observe.roots import proc
 
 _MIN_INTERVAL_S: Final = 0.5
 """Over a shorter interval, one time slice of a busy thread would look like a full core."""
+_ALLOWED_FOR_S: Final[Seconds] = 5.0
+_cpus = cache(os.cpu_count)
 _Counts: TypeAlias = tuple[int, int]
 """Voluntary and involuntary context switches."""
 
@@ -34,9 +37,9 @@ class _Usage:
     """
 
     t_s: Seconds
-    cpu_s: Mapping[int, Seconds]
-    runnable_s: Mapping[int, Seconds]
-    process_s: Mapping[int, Seconds]
+    cpu_s: dict[int, Seconds]
+    runnable_s: dict[int, Seconds]
+    process_s: dict[int, Seconds]
     waited_s: Seconds = 0.0
 
 
@@ -53,6 +56,8 @@ class Threads:
     family: str = "threads"
     every_second: bool = True
     _readings: list[_Usage] = field(default_factory=list)
+    _allowed: int | None = None
+    _allowed_until_s: Seconds = 0.0
 
     @property
     def scope(self) -> str:
@@ -69,7 +74,7 @@ class Threads:
             **_highest(base, now),
             "threads.waited_s": Level(round(now.waited_s, 4), "s"),
             "threads.count": gauge(len(now.cpu_s), "threads"),
-            "threads.allowed_cpus": gauge(_allowed(self.subject), "CPUs", limit=os.cpu_count()),
+            "threads.allowed_cpus": gauge(self._allowed_cpus(now.t_s), "CPUs", limit=_cpus()),
         }
 
     def over_all(self) -> dict[str, Level]:
@@ -78,15 +83,22 @@ class Threads:
 
     def _now(self) -> _Usage:
         instant_s = time.monotonic()
-        pids = living(self.subject)
-        found = [thread for pid in pids for thread in threads_of(pid)]
-        usage = _Usage(
-            instant_s,
-            {thread: cpu_s for thread, cpu_s, _ in found},
-            {thread: cpu_s + waited_s for thread, cpu_s, waited_s in found},
-            {pid: cpu_s for pid in pids if (cpu_s := cpu_seconds(pid)) is not None},
-        )
+        usage = _Usage(instant_s, {}, {}, {})
+        for pid in living(self.subject):
+            threads_s = 0.0
+            for thread, cpu_s, waited_s in threads_of(pid):
+                usage.cpu_s[thread] = cpu_s
+                usage.runnable_s[thread] = cpu_s + waited_s
+                threads_s += cpu_s
+            if (process_s := cpu_seconds(pid, threads_s)) is not None:
+                usage.process_s[pid] = process_s
         return replace(usage, waited_s=_waited_since(self._readings[-1], usage)) if self._readings else usage
+
+    def _allowed_cpus(self, now_s: Seconds) -> int:
+        """Count the CPUs that the subject may use; they rarely change, and are read every few seconds."""
+        if self._allowed is None or now_s >= self._allowed_until_s:
+            self._allowed, self._allowed_until_s = _allowed(self.subject), now_s + _ALLOWED_FOR_S
+        return self._allowed
 
 
 def _waited_since(before: _Usage, now: _Usage) -> Seconds:
@@ -133,7 +145,7 @@ def _highest(before: _Usage, after: _Usage) -> dict[str, Level]:
             min(1.0, _max_share(before.runnable_s, after.runnable_s, length_s)), "share", limit=1.0
         ),
         "threads.hottest_process_cores": gauge(
-            _max_share(before.process_s, after.process_s, length_s), "cores", limit=os.cpu_count()
+            _max_share(before.process_s, after.process_s, length_s), "cores", limit=_cpus()
         ),
     }
 
