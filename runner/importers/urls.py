@@ -29,12 +29,6 @@ class Target(NamedTuple):
     path: str
     query: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def whole_path(self) -> str:
-        """Path and query."""
-        pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in self.query)
-        return f"{self.path}?{pairs}" if pairs else self.path
-
 
 def target_of(url: str) -> Target | None:
     """Return what an http or https URL names; None for any other text."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.medians import of_medians
@@ -14,7 +13,6 @@ from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
 from runner.report.doubts import doubtful
-from runner.report.metric_text import threshold_value
 from runner.report.number_format import NOT_APPLICABLE, plural
 from runner.report.sparkline import rate_sparkline
 from runner.report.stage_choice import state
@@ -22,27 +20,6 @@ from runner.report.stage_choice import state
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
 """Columns that hold no numbers."""
 _NAMED: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class FailedThreshold:
-    """A threshold that a stage did not pass, with the measured value and its unit."""
-
-    configuration: str
-    stage: str
-    expr: str
-    measured: str
-
-
-def broken_thresholds(results: Results) -> list[FailedThreshold]:
-    """Return every threshold that failed, in the order of the stages."""
-    return [
-        FailedThreshold(configuration.name, stage.title, threshold.expr, threshold_value(threshold, stage))
-        for configuration in map(of_medians, results.configurations)
-        for stage in configuration.stages
-        for threshold in stage.thresholds
-        if not threshold.ok
-    ]
 
 
 def summary_rows(results: Results) -> list[dict[str, str]]:

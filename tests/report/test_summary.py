@@ -16,7 +16,7 @@ from runner.core.measured import Latency
 from runner.report.headline import headline
 from runner.report.markdown_text import escape, unmarked, without_controls
 from runner.report.number_format import listed
-from runner.report.summary import broken_thresholds, doubts, summary_rows
+from runner.report.summary import doubts, summary_rows
 from tests.report.stored_results import stored, with_run, with_stage
 
 
@@ -103,16 +103,6 @@ def broken():
         ThresholdResult("achieved >= 99%", ok=True, value=1.0),
     )
     return with_stage(stored("single-process"), repeat=2, thresholds=thresholds)
-
-
-def test_a_failed_threshold_has_its_stage_and_the_measured_value(broken):
-    (threshold,) = broken_thresholds(broken)
-
-    assert (threshold.stage, threshold.expr, threshold.measured) == (
-        "100 RPS (repeat 2)",
-        "errors < 1%",
-        "25 %",
-    )
 
 
 def shown(results, columns, **options):
