@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 
 from runner.analyze import kernel_counters
 from runner.analyze.resource_usage import cpu_by_role, memory_by_role
+from runner.analyze.shared_machines import by_machine
 from runner.analyze.statistics import rounded
 from runner.core.codes import Role
 from runner.core.load_facts import LoadFacts
@@ -126,15 +127,19 @@ def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / NS_PER_MS
 
 
-def cpu_of_all(nodes: Iterable[NodeResults], own: Usage | None) -> Usage | None:
+def cpu_of_all(
+    nodes: Iterable[NodeResults], own: Usage | None, system: SystemDescription | None
+) -> Usage | None:
     """Return the cores that all nodes used together, to relate them to requests; None if one is not known.
 
     Args:
         nodes: All nodes.
         own: Of the runner's own machine, if a part of the system or the generator ran there.
+        system: Says which nodes share a machine; each of these saw all that was used on it.
     """
-    used = [node.cpu_cores.get(Role.SYSTEM) for node in nodes if node.cpu_cores]
-    if not used or None in used:
+    used = {node.name: node.cpu_cores.get(Role.SYSTEM) for node in nodes if node.cpu_cores}
+    known = {name: usage.avg for name, usage in used.items() if usage}
+    if not used or len(known) < len(used):
         return None
-    known = [usage.avg for usage in (*used, own) if usage]
-    return Usage(sum(known), None)
+    of_machines = (max(known[name] for name in group) for group in by_machine(known, system))
+    return Usage(sum(of_machines) + (own.avg if own else 0.0), None)

@@ -70,7 +70,7 @@ def disturbance(stage: Stage | NodeResults, cores: int | None, node: str = "") -
     outside = strangers(stage)
     if cores and (unseen := _unseen_on_full_machine(stage, cores)):
         named = f"{_use(outside)} used {sum(it.cores for it in outside):.2f}, and " if outside else ""
-        who = "its agent cannot" if node else "the runner could not"
+        who = "no agent can" if node else "the runner could not"
         whole = f"{node or 'this host'} had no CPU left: of its {cores} cores, {named}programs that {who}"
         return f"{whole} see used {unseen:.2f}"
     used = sum(program.cores for program in outside)

@@ -47,6 +47,7 @@ from runner.core.observed_results import (
     Usage,
 )
 from runner.core.stage_results import Stage
+from runner.core.system_facts import SystemDescription
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.trials import Trial
 
@@ -175,7 +176,8 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     whole = with_runs(measured(load, offer, varies=bool(load and load.parts)), load, offer)
     together = merged(observed)
     cpu = _cpu_cores(observed, together, offer.window_s, peak_s)
-    nodes = node_results(load, observed, facts.topology if facts else None, offer.window_s, peak_s)
+    system = facts.topology if facts else None
+    nodes = node_results(load, observed, system, offer.window_s, peak_s)
     return Stage(
         name=trial.stage.name,
         engine=configuration.load.engine,
@@ -188,7 +190,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         **asdict(whole),
         cpu_cores=cpu,
         **_of_subjects(together, offer.window_s, peak_s),
-        cpu_us_per_request=_cpu_per_response(_with_all_nodes(cpu, nodes), whole.actual_rps),
+        cpu_us_per_request=_cpu_per_response(_with_all_nodes(cpu, nodes, system), whole.actual_rps),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
         timeseries=_timeseries(load, together, offer.window_s),
@@ -272,9 +274,11 @@ def _rounded(usage: Usage | None) -> Usage | None:
     return Usage(round(usage.avg, 4), rounded(usage.peak)) if usage else None
 
 
-def _with_all_nodes(cpu: dict[str, Usage | None], nodes: Sequence[NodeResults]) -> dict[str, Usage | None]:
+def _with_all_nodes(
+    cpu: dict[str, Usage | None], nodes: Sequence[NodeResults], system: SystemDescription | None
+) -> dict[str, Usage | None]:
     """Return usage by role, with what all machines used together as that of the system."""
-    return cpu | {str(Role.SYSTEM): cpu_of_all(nodes, cpu.get(Role.SYSTEM))} if nodes else cpu
+    return cpu | {str(Role.SYSTEM): cpu_of_all(nodes, cpu.get(Role.SYSTEM), system)} if nodes else cpu
 
 
 def _cpu_per_response(cpu: Mapping[str, Usage | None], actual_rps: float | None) -> dict[str, float | None]:

@@ -12,6 +12,7 @@ from runner.analyze.node_validity import by_machine, full_generators
 from runner.analyze.programs import disturbance, strangers
 from runner.analyze.reason import Reason, judged
 from runner.analyze.resource_usage import LATE_S, observer_lateness
+from runner.analyze.shared_machines import whole_machines
 from runner.analyze.silence import silence
 from runner.analyze.unaccounted import unaccounted
 from runner.core import histogram
@@ -71,7 +72,7 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
         suspect.append(
             Reason(DoubtCode.ABORTED, "the stage was aborted, so it covers less time than planned")
         )
-    suspect += _disturbed(seen)
+    suspect += _disturbed(whole_machines(seen, facts.topology))
     return judged(Validity.SUSPECT if suspect else Validity.VALID, suspect)
 
 

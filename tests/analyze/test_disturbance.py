@@ -49,10 +49,10 @@ def test_on_a_full_machine_what_has_no_name_is_told_with_its_figure() -> None:
 
     assert disturbance(stage(programs=(shell,), cpu_cores=used), 2, "node-2") == (
         "node-2 had no CPU left: of its 2 cores, programs outside the experiment (sh (pid 1609) 0.09) used "
-        "0.09, and programs that its agent cannot see used 1.86"
+        "0.09, and programs that no agent can see used 1.86"
     )
     assert disturbance(stage(cpu_cores=used), 2, "node-2") == (
-        "node-2 had no CPU left: of its 2 cores, programs that its agent cannot see used 1.95"
+        "node-2 had no CPU left: of its 2 cores, programs that no agent can see used 1.95"
     )
     assert disturbance(stage(cpu_cores=used | {"system": Usage(1.5, None)}), 2, "node-2") == ""
     assert disturbance(stage(cpu_cores=used | {"other": Usage(0.5, None)}), 2, "node-2") == "", "packets"

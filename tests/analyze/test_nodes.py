@@ -17,7 +17,7 @@ from runner.core.facts import Event, TrialFacts
 from runner.core.observed_facts import Counter, ObservedFacts, Program
 from runner.core.stage_results import Stage
 from tests.analyze.facts import BUSY, results_of, second
-from tests.analyze.node_facts import CALM, LOST, LOST_REASON, SHORT, SPEC, node, node_load, observed
+from tests.analyze.node_facts import CALM, LOST, LOST_REASON, SHORT, SPEC, SYSTEM, node, node_load, observed
 
 
 def _stage(facts: TrialFacts) -> Stage:
@@ -203,6 +203,55 @@ def test_programs_disturb_the_node_that_they_run_on() -> None:
         "programs outside the experiment (stress (pid 7) 0.90) used 0.90 of the 2 cores of shop-2; from 10 % "
         "they may change its results"
     )
+
+
+def _on_one_machine(facts: TrialFacts, *names: str) -> TrialFacts:
+    """Return facts of which these nodes are on one machine."""
+    known = {
+        name: replace(it, same_machine=tuple(n for n in names if n != name)) if name in names else it
+        for name, it in (SYSTEM.nodes or {}).items()
+    }
+    return replace(facts, topology=replace(SYSTEM, nodes=known))
+
+
+def test_nodes_on_one_machine_do_not_disturb_each_other() -> None:
+    full = {
+        "shop_1": node({"app": 0.5, "app-2": 0.5, "system": 1.99}),
+        "shop_2": node({"app-3": 0.4, "app-4": 0.4, "system": 1.99}),
+    }
+    apart = _observing(CALM, **full)
+    together = _on_one_machine(apart, "shop-1", "shop-2")
+
+    (reason,) = _stage(apart).validity.reasons
+    assert reason == (
+        "shop-1 had no CPU left: of its 2 cores, programs that no agent can see used 0.98; shop-2 had no CPU "
+        "left: of its 2 cores, programs that no agent can see used 1.18"
+    )
+    assert _stage(together).validity.reasons == ()
+
+
+def test_what_no_node_of_a_machine_sees_is_told_once() -> None:
+    full = {
+        "shop_1": node({"app": 0.2, "app-2": 0.2, "system": 1.99}),
+        "shop_2": node({"app-3": 0.2, "app-4": 0.2, "system": 1.99}, programs=(Program("cron", (7,), 0.1),)),
+    }
+    (reason,) = _stage(_on_one_machine(_observing(CALM, **full), "shop-1", "shop-2")).validity.reasons
+
+    assert reason == (
+        "the machine of shop-1 and shop-2 had no CPU left: of its 2 cores, programs outside the experiment "
+        "(cron (pid 7) 0.10) used 0.10, and programs that no agent can see used 1.07"
+    )
+
+
+def test_cpu_of_a_machine_is_counted_once_however_many_nodes_it_is() -> None:
+    whole = {node_.name: node_.cpu_cores["system"] for node_ in _stage(SHORT).nodes}
+    assert all(whole.values())
+    used = {name: usage.avg for name, usage in whole.items() if usage}
+    shared = ("edge", "load-1", "load-2")
+
+    cost = _stage(_on_one_machine(SHORT, *shared)).cpu_us_per_request["system"]
+    once = used["shop-1"] + used["shop-2"] + max(used[name] for name in shared)
+    assert cost == pytest.approx(once / 2600 * 1e6, rel=1e-4)
 
 
 def test_an_observer_that_was_late_is_named() -> None:
