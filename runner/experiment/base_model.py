@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import Any, Final, NamedTuple, Protocol
 
+import runner.experiment.quick_pydantic  # noqa: F401  (before pydantic)
+
+# isort: split
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -15,6 +16,7 @@ from pydantic import (
     ValidationInfo,
     model_serializer,
 )
+from pydantic import ValidationError as ValidationError  # noqa: PLC0414  (given on)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 FROM_FILE: Final = {"from_file": True}
@@ -39,19 +41,6 @@ class FileProblem(Protocol):
             most: Its largest size in bytes; without it, that of a file that a request sends.
             least: Its smallest size in bytes; without it, 0.
         """
-
-
-def _ignore_plugins() -> None:
-    """Let pydantic not search all installed packages for plugins, which takes a tenth of the time to start.
-
-    A plugin could also change which specifications are valid.
-    """
-    loader = ModuleType("pydantic.plugin._loader")
-    vars(loader)["get_plugins"] = tuple
-    sys.modules.setdefault(loader.__name__, loader)
-
-
-_ignore_plugins()
 
 
 class SpecModel(BaseModel):

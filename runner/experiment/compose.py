@@ -11,7 +11,7 @@ from runner.core.codes import Role, RoleName
 from runner.experiment.app import Port
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, invalid_value
 from runner.experiment.fields import Text, file_path
-from runner.experiment.services import is_service_name
+from runner.experiment.service_names import is_service_name
 from runner.experiment.suggestions import did_you_mean, display
 
 _MAX_NAME: Final = 20

@@ -14,7 +14,7 @@ from runner.experiment.compose import ComposeFile, ComposeRole, ComposeService, 
 from runner.experiment.fields import FixedUrlPath
 from runner.experiment.quantities import MINUTE, Time
 from runner.experiment.service_addresses import KnownServices
-from runner.experiment.services import WatchedServices
+from runner.experiment.service_names import WatchedServices
 
 
 class ComposeTopology(BaseTopology):

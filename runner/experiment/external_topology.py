@@ -8,7 +8,7 @@ from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.fields import FixedUrlPath, Text, Whole
 from runner.experiment.service_addresses import KnownServices, service_conflicts
-from runner.experiment.services import WatchedServices
+from runner.experiment.service_names import WatchedServices
 from runner.experiment.url import HttpUrl, host_of, is_loopback, literal
 
 

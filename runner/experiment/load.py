@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE, ROWS, FileProblem
+from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE, ROWS, FileProblem, ValidationError
 from runner.experiment.matrix import spread, too_many_cells
 from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
 from runner.experiment.overlay import base, resolve

@@ -264,7 +264,7 @@ class StepKeys(Request):
     name: Name = Field(
         description="Name, unique in its scenario; results are shown under it.", examples=["login"]
     )
-    expect: Expect | None = Field(
+    expect: Annotated[Expect, WhenUsed()] | None = Field(
         None, description="Criteria for its successful responses; load.expect when absent."
     )
     follow_redirects: Annotated[Whole, Field(ge=0, le=MAX_REDIRECTS)] | None = Field(

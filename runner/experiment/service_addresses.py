@@ -1,15 +1,20 @@
 """Addresses of services in texts of a specification, and what is wrong with services beside each other."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from runner.experiment.app import App
 from runner.experiment.base_model import Conflict, conflict_if
-from runner.experiment.services import Service, Watched, words_of
+from runner.experiment.service_names import words_of
 from runner.experiment.suggestions import did_you_mean, join_words
+
+if TYPE_CHECKING:  # the program starts faster without these models
+    from runner.experiment.services import Service, Watched
 
 REFERENCE: Final = re.compile(r"(\$?)\$\{([a-zA-Z0-9_-]{1,64})\.([a-zA-Z0-9_-]{1,64})\}")
 """``${NAME.PART}``; its groups: a second ``$``, which makes it a literal, the name and the part."""

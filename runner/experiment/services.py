@@ -1,14 +1,15 @@
-"""Services beside the app: databases, caches and upstreams that a run starts, or that run already."""
+"""Services beside the app: databases, caches and upstreams that a run starts, or that run already.
 
-import re
+The module is imported for specifications with services; the others need `runner.experiment.service_names`.
+"""
+
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from runner.core.codes import Role
 from runner.core.units import Seconds
 from runner.experiment.app import (
     PORT_FIELD,
@@ -23,33 +24,12 @@ from runner.experiment.app import (
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, FixedUrlPath, Image, Line, Text, Whole
 from runner.experiment.quantities import MINUTE, Time
+from runner.experiment.service_names import words_of
 from runner.experiment.suggestions import did_you_mean, display, join_words
 
-MAX_SERVICES: Final = 32
 MAX_FILES: Final = 64
 INSPECT_SCHEMES: Final = ("postgresql", "postgres", "mysql", "mariadb", "redis", "rediss")
 """How a URL of a service's own statistics can begin."""
-
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_DAEMONS: Final = ("dockerd", "containerd", "docker-proxy", "containerd-shim")
-_TAKEN: Final = frozenset({*Role, *_DAEMONS, "nginx", "host"})
-_NUMBERED: Final = re.compile(rf"(?:app|generator|{'|'.join(_DAEMONS)})-[0-9]+")
-
-
-def is_service_name(name: str) -> bool:
-    """Return whether a service can have this name: it differs from every role and every other subject."""
-    return bool(_NAME.fullmatch(name)) and name not in _TAKEN and not _NUMBERED.fullmatch(name)
-
-
-def _service_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        message = "the name of a service should be 1 to 31 of a-z, 0-9 and '-', and begin with a letter, not"
-        raise invalid_value(f"{message} {display(value)}")
-    if not is_service_name(value):
-        raise invalid_value(
-            f"a service cannot be called {display(value)}: the report uses this name", "rename it"
-        )
-    return value
 
 
 def _file_within(value: str) -> str:
@@ -77,7 +57,6 @@ def _inspect_url(value: str) -> str:
     return value
 
 
-ServiceName: TypeAlias = Annotated[Text, AfterValidator(_service_name)]
 FileWithin: TypeAlias = Annotated[Text, AfterValidator(_file_within), Field(max_length=1000)]
 InspectUrl: TypeAlias = Annotated[Text, AfterValidator(_inspect_url), Field(min_length=1, max_length=2000)]
 PathInside: TypeAlias = Annotated[AsWritten, AfterValidator(_absolute_path), Field(max_length=1000)]
@@ -243,51 +222,9 @@ class Watched(SpecModel):
             yield ("inspect",), self.inspect
 
 
-Services: TypeAlias = Annotated[
-    dict[ServiceName, Annotated[Service, WhenUsed()]],
-    Field(
-        default_factory=dict,
-        max_length=MAX_SERVICES,
-        description="Services that are started before the app, in this order, each ready before the next "
-        "starts: databases, caches, upstreams.",
-    ),
-]
-WatchedServices: TypeAlias = Annotated[
-    dict[ServiceName, Annotated[Watched, WhenUsed()]],
-    Field(
-        default_factory=dict,
-        max_length=MAX_SERVICES,
-        description="Services that run already on this host and are observed: by port, pid or name.",
-        examples=[{"db": {"port": 5432}}],
-    ),
-]
-
-
-_Service = TypeVar("_Service", bound=Service)
-
-
-def with_doubled_limit(
-    services: Mapping[str, _Service], name: str, limit: Literal["cpus", "memory"]
-) -> dict[str, _Service] | None:
-    """Return services of which one has twice the CPU or memory; None if no limit of it is known."""
-    service = services.get(name)
-    now = getattr(service, limit) if service else None
-    if service is None or now is None:
-        return None
-    return {**services, name: service.model_copy(update={limit: now * 2})}
-
-
 def _exactly_one(model: SpecModel, keys: Sequence[str]) -> Conflict | None:
     given = [key for key in keys if getattr(model, key) is not None]
     if len(given) == 1:
         return None
     at = (given[1],) if given else ()
     return Conflict(at, f"exactly one of {join_words(keys)} is required")
-
-
-def words_of(
-    command: Sequence[str] | None, env: Mapping[str, str]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield the place and the text of each word of a command and each value of an environment."""
-    yield from ((("command", at), word) for at, word in enumerate(command or ()))
-    yield from ((("env", key), value) for key, value in env.items())

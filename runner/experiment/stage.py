@@ -141,7 +141,8 @@ def _level_tag(value: Any) -> str:
 
 
 _Rate: TypeAlias = Annotated[
-    Annotated[Number, Field(gt=0, le=MAX_RPS), Tag("#constant")] | Annotated[RateRamp, Tag("#ramp")],
+    Annotated[Number, Field(gt=0, le=MAX_RPS), Tag("#constant")]
+    | Annotated[RateRamp, WhenUsed(), Tag("#ramp")],
     Discriminator(_level_tag),
 ]
 _UserRate: TypeAlias = Annotated[
@@ -150,7 +151,8 @@ _UserRate: TypeAlias = Annotated[
     Discriminator(_level_tag),
 ]
 _Users: TypeAlias = Annotated[
-    Annotated[Whole, Field(ge=1, le=MAX_USERS), Tag("#constant")] | Annotated[UserRamp, Tag("#ramp")],
+    Annotated[Whole, Field(ge=1, le=MAX_USERS), Tag("#constant")]
+    | Annotated[UserRamp, WhenUsed(), Tag("#ramp")],
     Discriminator(_level_tag),
 ]
 

@@ -19,7 +19,7 @@ from runner.experiment.service_addresses import (
     process_conflicts,
     service_conflicts,
 )
-from runner.experiment.services import Services, WatchedServices, with_doubled_limit
+from runner.experiment.service_names import Services, WatchedServices, with_doubled_limit
 
 
 class _StartedTopology(BaseTopology):

@@ -20,7 +20,8 @@ from runner.experiment.service_addresses import (
     service_conflicts,
     target_conflicts,
 )
-from runner.experiment.services import MAX_SERVICES, ServiceName, Watched, with_doubled_limit
+from runner.experiment.service_names import MAX_SERVICES, ServiceName, with_doubled_limit
+from runner.experiment.services import Watched
 from runner.experiment.suggestions import did_you_mean, display, join_words
 from runner.experiment.swarm_parts import (
     MAX_PLACED,

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.medians import of_medians
+from runner.core import ci_commands
 from runner.core.load_results import LoadSummary
 from runner.core.observed_results import StageEvent
 from runner.core.results import ConfigurationResults, Results
@@ -21,6 +22,7 @@ from runner.report import (
     counter_tables,
     generator_accuracy,
     hooks,
+    markdown_text,
     nodes,
     number_format,
     programs,
@@ -57,12 +59,14 @@ from runner.report.system_table import system_table
 from runner.report.system_text import described, trust
 from runner.report.threshold_lines import threshold_lines
 from runner.report.traffic_table import traffic_table
+from runner.template_cache import TemplateCache
 
 _environment: Final = Environment(  # noqa: S701  (Markdown: `finalize` escapes what is not marked as such)
     loader=PackageLoader("runner.report"),
     undefined=StrictUndefined,
     keep_trailing_newline=True,
     finalize=escape,
+    bytecode_cache=TemplateCache((markdown_text.__file__, ci_commands.__file__)),
 )
 
 
