@@ -2,7 +2,8 @@
 
 An owner is a process of one boot: (boot id, pid, start time). Any later run may remove a dead
 owner's objects. An owner in another pid namespace, or of a swarm on another machine, cannot be checked
-from here, so its objects stay until they expire. Objects without Loadproof's labels are never touched.
+from here, so its objects stay until they expire, those of a swarm by its manager's clock: clocks of machines
+may differ. Objects without Loadproof's labels are never touched.
 """
 
 from __future__ import annotations
@@ -53,12 +54,19 @@ def is_shared(labels: Mapping[str, str] | None) -> bool:
     return SHARED.items() <= (labels or {}).items()
 
 
-def owner_is_gone(labels: Mapping[str, str]) -> bool:
-    """Return whether no process will remove an object with these labels any more."""
+def owner_is_gone(labels: Mapping[str, str], age_s: Seconds | None = None) -> bool:
+    """Return whether no process will remove an object with these labels any more.
+
+    Args:
+        labels: Of the object.
+        age_s: Of an object of a swarm, by the manager's clock; None where that is not known.
+    """
     elsewhere = labels.get(_BOOT) != boot_id()
     if elsewhere and not is_shared(labels):
         return True
     if elsewhere or labels.get(_NAMESPACE) != pid_namespace():
+        if is_shared(labels):
+            return age_s is not None and age_s > _LIFETIME_S
         return time.time() > _number(labels.get(_EXPIRES))
     return live_start_ticks(int(_number(labels.get(_OWNER_PID)))) != _number(labels.get(_OWNER_STARTED))
 

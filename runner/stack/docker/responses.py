@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Raw, Struct, field
@@ -15,6 +16,7 @@ Labels: TypeAlias = Mapping[str, str]
 Pid: TypeAlias = Annotated[int, Meta(ge=0, le=4_194_304)]
 """0 for a container that does not run; the kernel's highest is PID_MAX_LIMIT."""
 ExitStatus: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**32 - 1)]
+Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Port: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{1,5}$")]
 
 
@@ -60,11 +62,12 @@ class ImageSummary(Struct, frozen=True, rename="pascal"):
 
 
 class ContainerSummary(Struct, frozen=True, rename="pascal"):
-    """A container in a list."""
+    """A container in a list; created in seconds since 1970."""
 
     id: Id
     names: Annotated[tuple[Text, ...], Meta(min_length=1)]
     labels: Labels | None = None
+    created: Annotated[int, Meta(ge=-(2**40), le=2**40)] | None = None
 
 
 class NetworkSummary(Struct, frozen=True, rename="pascal"):
@@ -73,6 +76,7 @@ class NetworkSummary(Struct, frozen=True, rename="pascal"):
     id: Id
     name: Text
     labels: Labels | None = None
+    created: Instant | None = None
 
 
 class VolumeSummary(Struct, frozen=True, rename="pascal"):

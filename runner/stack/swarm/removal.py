@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from runner.core.units import Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
 from runner.stack.docker.responses import ContainerSummary, NetworkSummary
-from runner.stack.swarm.responses import SwarmObject
+from runner.stack.swarm.responses import EngineInfo, SwarmObject
 from runner.stack.swarm.task_ends import TaskEnds
 
 _ROUND_S: Final[Seconds] = 0.2
@@ -28,12 +29,17 @@ _SHARED: Final = [f"{label}={value}" for label, value in labels.SHARED.items()]
 
 @dataclass(frozen=True, slots=True)
 class LabelledObject:
-    """A service, config, secret or overlay network with Loadproof's label, or a hub's container."""
+    """A service, config, secret or overlay network with Loadproof's label, or a hub's container.
+
+    Attributes:
+        created: By the clock of the manager, in seconds since 1970; None where that is not known.
+    """
 
     kind: str
     id: str
     name: str
     labels: Mapping[str, str]
+    created: Seconds | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -55,14 +61,27 @@ async def find_objects(engine: Engine, label: Sequence[str]) -> list[LabelledObj
     found: list[LabelledObject] = []
     for kind, function in functions:
         objects = await engine.read(tuple[SwarmObject, ...], function, filters={"label": wanted})
-        found += [LabelledObject(kind, item.id, item.spec.name, item.spec.labels or {}) for item in objects]
+        found += [
+            LabelledObject(kind, item.id, item.spec.name, item.spec.labels or {}, _seconds(item.created_at))
+            for item in objects
+        ]
     hubs = await engine.read(
         tuple[ContainerSummary, ...], api.containers, all=True, filters={"label": wanted}
     )
-    found += [LabelledObject("container", hub.id, hub.names[0].lstrip("/"), hub.labels or {}) for hub in hubs]
+    found += [
+        LabelledObject("container", hub.id, hub.names[0].lstrip("/"), hub.labels or {}, hub.created)
+        for hub in hubs
+    ]
     overlays = {"label": wanted, "driver": "overlay"}
     networks = await engine.read(tuple[NetworkSummary, ...], api.networks, filters=overlays)
-    return found + [LabelledObject("network", item.id, item.name, item.labels or {}) for item in networks]
+    return found + [
+        LabelledObject("network", item.id, item.name, item.labels or {}, _seconds(item.created))
+        for item in networks
+    ]
+
+
+def _seconds(instant: datetime | None) -> Seconds | None:
+    return instant.timestamp() if instant else None
 
 
 async def remove_objects(engine: Engine, objects: list[LabelledObject]) -> None:
@@ -131,6 +150,10 @@ async def remove_plan(engine: Engine, label: Sequence[str], ends: TaskEnds | Non
         await ends.wait(label)
 
 
+def _age(created: Seconds | None, now: Seconds | None) -> Seconds | None:
+    return None if created is None or now is None else now - created
+
+
 async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
     """Remove what dead owners left in the swarm.
 
@@ -146,10 +169,10 @@ async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
     """
     removed: dict[str, None] = {}
     for _ in range(_MAX_ROUNDS):
+        left = await find_objects(engine, [labels.RUN])
+        now = _seconds((await engine.read(EngineInfo, engine.api.info)).system_time) if left else None
         objects = [
-            item
-            for item in await find_objects(engine, [labels.RUN])
-            if everything or labels.owner_is_gone(item.labels)
+            item for item in left if everything or labels.owner_is_gone(item.labels, _age(item.created, now))
         ]
         if not objects:
             return list(removed)

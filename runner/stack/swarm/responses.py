@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, field
 
-from runner.stack.docker.responses import ExitStatus, Id, Labels, Pid, Text
+from runner.stack.docker.responses import ExitStatus, Id, Instant, Labels, Pid, Text
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**62)]
 PortNumber: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
@@ -42,6 +42,7 @@ class EngineInfo(Struct, frozen=True, rename="pascal"):
     swarm: SwarmState = SwarmState()
     name: Text = ""
     architecture: Text = ""
+    system_time: Instant | None = None
 
 
 class Platform(Struct, frozen=True, rename="pascal"):
@@ -123,6 +124,7 @@ class SwarmObject(Struct, frozen=True, rename="pascal"):
 
     id: Id = field(name="ID")
     spec: ObjectSpec = ObjectSpec()
+    created_at: Instant | None = None
 
 
 class ContainerStatus(Struct, frozen=True, rename="pascal"):
