@@ -24,7 +24,7 @@ def without_escapes(text: str) -> str:
     return _ESCAPES.sub("", text)
 
 
-def mask_secrets(text: str, values: Mapping[str, str], *, keep: int | None = None) -> str:
+def mask_secrets(text: str, values: Mapping[str, str]) -> str:
     """Return a text in which the names of secrets in brackets replace their values; the rest stays as it is.
 
     A value is found in every encoding that `runner.core.secret_search` can undo; so are a part of a long
@@ -33,16 +33,21 @@ def mask_secrets(text: str, values: Mapping[str, str], *, keep: int | None = Non
     Args:
         text: Output of a program, or a response.
         values: Name to value.
-        keep: How many bytes of the text's end to return, None for all. A value that begins before them is
-            masked as well.
     """
     errors = _errors(text)
     data = text.encode(errors=errors)
-    return mask_bytes(data, values, keep=keep).decode(errors=errors) if data else ""
+    return mask_bytes(data, values).decode(errors=errors) if data else ""
 
 
 def mask_bytes(data: bytes, values: Mapping[str, str], *, keep: int | None = None) -> bytes:
-    """Return some bytes with secrets masked; see `mask_secrets`."""
+    """Return some bytes with secrets masked; see `mask_secrets`.
+
+    Args:
+        data: Output of a program.
+        values: Name to value.
+        keep: How many bytes of the end to return, None for all. A value that begins before them is masked
+            as well.
+    """
     at = 0 if keep is None else max(0, len(data) - keep)
     masked: list[bytes] = []
     for start, end, name in _merged(data, values):

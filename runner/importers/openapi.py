@@ -33,7 +33,7 @@ def draft_of_openapi(root: Any) -> Draft:
     notes, changes = Notes(), Notes()
     document = Document(_checked(root))
     origin, base_path = _server(document)
-    operations = Operations(document, base_path, notes, changes)
+    operations = Operations(document, base_path, notes)
     found = list(operations.all())
     if not found:
         raise refused("it has no operation that can be sent", "; ".join(notes.lines())[:300])

@@ -66,11 +66,11 @@ class Operations:
         base_path: Stands before all paths.
     """
 
-    def __init__(self, document: Document, base_path: str, notes: Notes, changes: Notes) -> None:
+    def __init__(self, document: Document, base_path: str, notes: Notes) -> None:
         self.names = Names("_")
         self.schemes = Schemes(document, self.names)
         self._document, self._base_path = document, base_path
-        self._notes, self._changes = notes, changes
+        self._notes = notes
         self._values = Values(document)
         self._request_names = Names()
 

@@ -84,7 +84,7 @@ def text_of(value: Any) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def entries_of(value: Any, key: str = "key") -> dict[str, str]:
+def entries_of(value: Any) -> dict[str, str]:
     """Return the enabled entries of a list of ``{key, value}`` objects, or of an object, in order."""
     if isinstance(value, Mapping):
         return {name: text_of(item) for name, item in value.items()}
@@ -93,7 +93,7 @@ def entries_of(value: Any, key: str = "key") -> dict[str, str]:
         if (
             isinstance(one, Mapping)
             and not one.get("disabled")
-            and (name := text_of(one.get(key, one.get("id"))))
+            and (name := text_of(one.get("key", one.get("id"))))
         ):
             entries[name] = text_of(one.get("value"))
     return entries

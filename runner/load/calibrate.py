@@ -55,7 +55,6 @@ async def calibrate(
     rates: Sequence[PerSecond],
     *,
     on_spawn: Callable[[int], None],
-    on_rate: Callable[[PerSecond], None] = lambda _: None,
 ) -> Calibration:
     """Return the generator's baseline at each rate and, for the built-in engine, its ceiling.
 
@@ -65,7 +64,6 @@ async def calibrate(
         load: Of the stages to come.
         rates: Of the stages to come; each is measured once.
         on_spawn: Called with the pid of every process as soon as it exists.
-        on_rate: Called with each rate before it is measured.
 
     Raises:
         EnvironmentLacks: A process did not start.
@@ -75,7 +73,6 @@ async def calibrate(
     floors, workers = [], 1
     async with open_responder(plain, on_spawn) as responder:
         for rate in sorted(set(rates)):
-            on_rate(rate)
             floor, workers = await responder.floor(plain, rate)
             floors.append(floor)
         ceiling = await responder.ceiling(plain, workers) if builtin else None

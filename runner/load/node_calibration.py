@@ -34,8 +34,6 @@ async def calibrate_nodes(
     load: Load,
     rates: Sequence[PerSecond],
     nodes: GeneratorNodes,
-    *,
-    on_rate: Callable[[PerSecond], None] = lambda _: None,
 ) -> Calibration:
     """Return the baseline of nodes together at each rate, and the sum of their ceilings.
 
@@ -45,7 +43,6 @@ async def calibrate_nodes(
         load: As `runner.load.calibration_load` makes it.
         rates: Of the stages to come, all nodes together.
         nodes: Where the load comes from.
-        on_rate: Called with each rate before it is measured.
 
     Raises:
         EnvironmentLacks: A node is lost, or a process did not start.
@@ -56,10 +53,7 @@ async def calibrate_nodes(
         }
         ceiling_rps = await _learn_ceilings(load, _workers(load, max(rates), nodes), responders, nodes)
         workers = _workers(load, max(rates), nodes)
-        floors = []
-        for rate in sorted(set(rates)):
-            on_rate(rate)
-            floors.append(await _floor(load, rate, workers, responders))
+        floors = [await _floor(load, rate, workers, responders) for rate in sorted(set(rates))]
     return Calibration(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         connection=load.connection,

@@ -29,7 +29,6 @@ class Heads:
         status: Its status code.
         keep: Whether the connection may carry another request after it.
         plain: Whether it is successful and its connection stays open, so that no further check is needed.
-        large: Whether some response was large; kept here for the caller.
         plain_statuses: Status codes of such responses.
 
     Args:
@@ -43,7 +42,6 @@ class Heads:
         "count",
         "head",
         "keep",
-        "large",
         "plain",
         "plain_statuses",
         "status",
@@ -54,7 +52,7 @@ class Heads:
         self.plain = False
         self._known: dict[bytes, tuple[int, int, bool]] = {}
         self.head, self.count, self.status = b"", -1, 0
-        self.keep = self.large = False
+        self.keep = False
 
     def find(self, data: bytearray, count: int) -> bool:
         """Return whether `count` bytes are a complete response with a known head, which becomes `head`."""

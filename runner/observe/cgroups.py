@@ -114,14 +114,13 @@ def control_group_of(pid: int, proc: Path | None = None) -> ControlGroup | None:
     return ControlGroup(folders[chosen], same_group("memory"), same_group("cpu"), same_group("blkio"))
 
 
-def io_folders(pid: int, proc: Path | None = None) -> list[Path]:
+def io_folders(pid: int) -> list[Path]:
     """Return the folders of the groups whose limits of I/O apply to a process: its own and those above.
 
     Args:
         pid: The process; nothing is returned for one that has ended.
-        proc: Where procfs is mounted, if not at the current root.
     """
-    proc = proc or Path(roots.proc())
+    proc = Path(roots.proc())
     try:
         paths = _memberships(proc / str(pid) / "cgroup")
         mounts = _mounts(proc)

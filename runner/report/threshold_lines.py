@@ -60,14 +60,11 @@ class _Check(NamedTuple):
     result: ThresholdResult
 
 
-def threshold_lines(
-    results: Results | Sequence[ConfigurationResults], *, failed_only: bool = False
-) -> list[ThresholdLine]:
+def threshold_lines(results: Results | Sequence[ConfigurationResults]) -> list[ThresholdLine]:
     """Return a line for each threshold, in the order of the specification.
 
     Args:
         results: A run, or some of its configurations; the line names them where there are several.
-        failed_only: Leave out those that every stage passed.
     """
     configurations = results.configurations if isinstance(results, Results) else results
     several = len(configurations) > 1
@@ -77,8 +74,7 @@ def threshold_lines(
             place = f"{title(configuration)}, {stage.title}" if several else stage.title
             for result in stage.thresholds:
                 checks.setdefault(result.expr, []).append(_Check(place, stage, result))
-    lines = [_line(expr, of_expr) for expr, of_expr in checks.items()]
-    return [line for line in lines if not (failed_only and line.ok)]
+    return [_line(expr, of_expr) for expr, of_expr in checks.items()]
 
 
 def _line(expr: str, checks: Sequence[_Check]) -> ThresholdLine:

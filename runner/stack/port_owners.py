@@ -14,6 +14,7 @@ from typing import Final
 
 from runner.stack.listen_table import Listener, listeners
 
+_PROC: Final = Path("/proc")
 _SOCKET: Final = "socket:["
 
 
@@ -30,10 +31,10 @@ class ListeningSockets:
     users: frozenset[int]
 
 
-def listening_sockets(proc: Path = Path("/proc")) -> dict[int, ListeningSockets]:
+def listening_sockets() -> dict[int, ListeningSockets]:
     """Return port to the sockets that listen on it, in this process's network namespace."""
     found: dict[int, list[Listener]] = {}
-    for listener in listeners(proc):
+    for listener in listeners(_PROC):
         found.setdefault(listener.port, []).append(listener)
     return {
         port: ListeningSockets(frozenset(one.inode for one in same), frozenset(one.user for one in same))
@@ -41,13 +42,13 @@ def listening_sockets(proc: Path = Path("/proc")) -> dict[int, ListeningSockets]
     }
 
 
-def owners(inodes: Collection[int], proc: Path = Path("/proc")) -> set[int]:
+def owners(inodes: Collection[int]) -> set[int]:
     """Return the processes that hold one of some sockets, as far as this user may see it."""
     targets = {f"{_SOCKET}{inode}]" for inode in inodes}
     return {
         int(name)
-        for name in os.listdir(proc)  # noqa: PTH208  (names are all that is needed)
-        if name.isdecimal() and _holds(proc / name / "fd", targets)
+        for name in os.listdir(_PROC)  # noqa: PTH208  (names are all that is needed)
+        if name.isdecimal() and _holds(_PROC / name / "fd", targets)
     }
 
 

@@ -164,13 +164,12 @@ def _texts(values: Mapping[str, Constant]) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def _log_tail(folder: Path, lines: int = 10) -> tuple[str, ...]:
+def _log_tail(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(
-            folder.joinpath(_LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-        )
+        lines = folder.joinpath(_LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ()
+    return tuple(lines[-10:])
 
 
 def _read_totals(folder: Path, plan: Plan) -> Totals | None:

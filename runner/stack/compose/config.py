@@ -80,7 +80,6 @@ class Service(Struct, frozen=True):
     environment: Mapping[str, Any] | None = None
     healthcheck: Mapping[str, Any] | None = None
     networks: Any = None
-    restart: Text | None = None
     profiles: tuple[Text, ...] = ()
     depends_on: Mapping[str, Any] | tuple[Text, ...] | None = None
 

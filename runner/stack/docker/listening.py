@@ -38,14 +38,13 @@ def listening_hint(container: Container, port: int, key: str) -> str:
     return ""
 
 
-def listening(pid: int, proc: Path = Path("/proc")) -> Iterator[tuple[Address, int]]:
+def listening(pid: int) -> Iterator[tuple[Address, int]]:
     """Yield address and port of every listening TCP socket in a process's network namespace.
 
     Args:
         pid: The process, as this machine sees it.
-        proc: Where procfs is mounted.
     """
-    for listener in listeners(proc / str(pid)):
+    for listener in listeners(Path(f"/proc/{pid}")):
         if (address := _address(listener.host)) != _DOCKER_DNS:
             yield address, listener.port
 

@@ -106,13 +106,13 @@ async def refuse_dead(engine: Engine, containers: Sequence[Container]) -> None:
     )
 
 
-def is_process_of(container_id: str, pid: int, proc: Path = Path("/proc")) -> bool:
+def is_process_of(container_id: str, pid: int) -> bool:
     """Return whether a process is in the container's control group, whose name contains the container's id.
 
     The watchdog ends this process, so the engine's word is not enough.
     """
     try:
-        groups = (proc / str(pid) / "cgroup").read_text(errors="replace")
+        groups = Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
     except OSError:
         return False
     return container_id in groups
