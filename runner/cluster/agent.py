@@ -198,8 +198,19 @@ def main(abilities: Abilities) -> None:
             plan = msgspec.json.decode(content.read(_LONGEST_PLAN), type=AgentPlan)
     except (OSError, ValueError) as error:
         sys.exit(_ended(f"{file} cannot be read: {error}", MISUSED))
+    sys.exit(live(abilities, node, plan))
+
+
+def live(abilities: Abilities, node: str, plan: AgentPlan) -> int:
+    """Be an agent until a signal or the loss of the hub; returns the exit status.
+
+    Args:
+        abilities: What the runner may ask of it.
+        node: Name of its node.
+        plan: Of the run.
+    """
     sys.setrecursionlimit(MOST_FRAMES)
-    sys.exit(trio.run(_run_until_signal, node, plan, abilities))
+    return trio.run(_run_until_signal, node, plan, abilities)
 
 
 async def _run_until_signal(node: str, plan: AgentPlan, abilities: Abilities) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from typing import Final
 
 import trio
 
 from runner.cluster.errors import AgentFailed
-from runner.cluster.exits import MEANINGS
+from runner.cluster.exits import how_ended
 from runner.cluster.facts import LostAgent
 from runner.cluster.hub_connection import HubConnection
 from runner.cluster.placement import Node, Placer, Task
@@ -17,9 +16,6 @@ from runner.core.units import Nanoseconds, Seconds
 
 _EXPLAINED_WITHIN_S: Final[Seconds] = 2
 _QUOTED_LINES: Final = 5
-_BY_SIGNAL: Final = 128
-"""What engines add to the number of the signal that ended a program."""
-_SIGNALS: Final = {one.value: f"it was ended by {one.name}" for one in signal.Signals}
 
 
 class AgentEnds:
@@ -58,8 +54,8 @@ class AgentEnds:
 
             one = await hub.wait_until(lost)
             known[one.node] = one.at_ns
-            name = next(name for name in reversed(list(self._nodes)) if self._nodes[name].name == one.node)
-            if hub.hub_lost or not (ended := await self._how_ended(name)):
+            names = [name for name, node in self._nodes.items() if node.name == one.node]
+            if hub.hub_lost or not names or not (ended := await self._how_ended(names[-1])):
                 continue
             if hub.lost.get(one.node) == one:  # else it is back
                 hub.explain(one.node, f"{one.reason}; {ended}")
@@ -83,9 +79,4 @@ class AgentEnds:
 
 def _end_of(task: Task) -> str:
     """Return how a task has ended: by its exit status if there is one, else in the engine's words."""
-    status = task.exit_code
-    if status is None:
-        return task.error
-    number = status - _BY_SIGNAL if status > _BY_SIGNAL else -status
-    meaning = MEANINGS.get(status) or _SIGNALS.get(number, "")
-    return f"its program exited with {status}" + (f": {meaning}" if meaning else "")
+    return task.error if task.exit_code is None else how_ended(task.exit_code)

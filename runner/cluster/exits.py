@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 OK: Final = 0
@@ -21,3 +22,17 @@ MEANINGS: Final = {
     HUB_GONE: "it no longer heard the hub",
     EXPIRED: "the time of its order was over",
 }
+_BY_SIGNAL: Final = 128
+"""What engines add to the number of the signal that ended a program."""
+_SIGNALS: Final = {one.value: f"it was ended by {one.name}" for one in signal.Signals}
+
+
+def how_ended(status: int) -> str:
+    """Return how a program has ended, as a clause.
+
+    Args:
+        status: As an engine reports it, or negative for the number of a signal.
+    """
+    number = status - _BY_SIGNAL if status > _BY_SIGNAL else -status
+    meaning = MEANINGS.get(status) or _SIGNALS.get(number, "")
+    return f"its program exited with {status}" + (f": {meaning}" if meaning else "")

@@ -24,6 +24,7 @@ import trio
 from msgspec import Raw
 
 from runner.cluster import clocks
+from runner.cluster.agent_link import AgentPlan
 from runner.cluster.exits import EXPIRED, FAILED, MISUSED, OK
 from runner.cluster.hub_agent import HubAgent
 from runner.cluster.hub_door import Door
@@ -47,8 +48,9 @@ from runner.cluster.messages import (
     MeasureClocks,
     ToAgent,
 )
+from runner.cluster.own_agent import OwnAgent, OwnOrder
 from runner.cluster.signals import end_on_signal
-from runner.cluster.silence import HEARTBEAT_S, LOOK_EVERY_S
+from runner.cluster.silence import HEARTBEAT_S, LOOK_EVERY_S, NO_PING_S
 from runner.cluster.wire import WireMessage, encode
 from runner.core.units import Seconds
 
@@ -57,6 +59,8 @@ _MORE_FOR_ALL_S: Final[Seconds] = 4  # of many nodes, each has less time
 _MEASURED_AT_ONCE: Final = 2  # more would make one another's round trips longer
 _BACKLOG: Final = 4096
 _REFUSED_EVERY_S: Final[Seconds] = 1
+_END_WITHIN_S: Final[Seconds] = 0.2
+"""An agent's connection and its process end together."""
 _MOST_FRAMES: Final = 500  # more than agents have, fewer than the runner: see `runner.cluster.agent`
 
 
@@ -66,10 +70,11 @@ class Hub:
     Args:
         order: From the runner.
         runner: Where messages to the runner go.
+        own: The agent beside this hub, if there is one.
     """
 
-    def __init__(self, order: HubOrder, runner: LineWriter) -> None:
-        self._order, self._runner = order, runner
+    def __init__(self, order: HubOrder, runner: LineWriter, own: OwnAgent | None = None) -> None:
+        self._order, self._runner, self._own = order, runner, own
         self._outbox = Outbox(runner.send)
         self._door = Door(order)
         self._agents: dict[str, HubAgent] = {}
@@ -83,12 +88,18 @@ class Hub:
             trio.BrokenResourceError: The runner is gone.
         """
         listeners = await trio.open_tcp_listeners(self._order.port, host=self._order.host, backlog=_BACKLOG)
-        await self._runner.send(encode(HubReady(port=listeners[0].socket.getsockname()[1])))
+        port = listeners[0].socket.getsockname()[1]
+        if self._own:
+            self._own.order(_own_order(self._order, port))
+        await self._runner.send(encode(HubReady(port=port)))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._outbox.run)
             nursery.start_soon(partial(trio.serve_listeners, self._receive, listeners))
             nursery.start_soon(self._watch)
             nursery.start_soon(self._report_refused)
+            if self._own:
+                nursery.start_soon(self._own.follow)
+                nursery.start_soon(self._report_end, self._own)
             while (line := await reader.line()) is not None:
                 await self._obey(line, nursery)
             nursery.cancel_scope.cancel()
@@ -125,7 +136,18 @@ class Hub:
         if self._agents.get(agent.node) is not agent:
             return  # another one has taken its place
         del self._agents[agent.node]
+        if self._own and agent.node == self._order.own_node and agent.info.pid == self._own.pid:
+            with trio.move_on_after(_END_WITHIN_S):
+                await self._own.has_ended.wait()
+                reason = f"{reason}; {self._own.end}"
         await self._tell(AgentGone(node=agent.node, reason=reason))
+
+    async def _report_end(self, own: OwnAgent) -> None:
+        """Tell the runner that the agent beside this hub has ended instead of joining."""
+        await own.has_ended.wait()
+        node = self._order.own_node
+        if node and not self._door.has_joined(node):
+            await self._tell(AgentGone(node=node, reason=own.end))
 
     async def _watch(self) -> None:
         """Ping all agents, and drop those that are silent; never waits for the runner."""
@@ -163,15 +185,34 @@ class Hub:
         await self._tell(ClocksMeasured(id=order.id, legs=legs))
 
 
-async def run() -> int:
-    """Read the order and serve; returns the exit status."""
+def _own_order(order: HubOrder, port: int) -> OwnOrder | None:
+    """Return what the agent beside this hub is to do."""
+    if order.own_node is None:
+        return None
+    plan = AgentPlan(
+        run_id=order.run_id,
+        secret=order.secret,
+        hub="::1" if ":" in order.host else "127.0.0.1",
+        port=port,
+        expires_s=order.expires_s,
+        no_ping_s=NO_PING_S,
+    )
+    return OwnOrder(node=order.own_node, plan=plan)
+
+
+async def run(own: OwnAgent | None) -> int:
+    """Read the order and serve; returns the exit status.
+
+    Args:
+        own: The agent beside this hub, if there is one.
+    """
     reader = LineReader(trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())))
     runner = LineWriter(trio.lowlevel.FdStream(os.dup(sys.stdout.fileno())))
     order = await _order(reader)
     if order is None:
         return MISUSED
     with trio.move_on_after(order.expires_s):
-        return await _serve(order, reader, runner)
+        return await _serve(order, reader, runner, own)
     return EXPIRED
 
 
@@ -182,10 +223,10 @@ async def _order(reader: LineReader) -> HubOrder | None:
     return None
 
 
-async def _serve(order: HubOrder, reader: LineReader, runner: LineWriter) -> int:
+async def _serve(order: HubOrder, reader: LineReader, runner: LineWriter, own: OwnAgent | None) -> int:
     status, reason = OK, ""
     try:
-        await Hub(order, runner).serve(reader)
+        await Hub(order, runner, own).serve(reader)
     except* trio.BrokenResourceError:
         pass  # the runner is gone
     except* (OSError, ValueError) as errors:
@@ -204,18 +245,27 @@ def _allow_most_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _run_until_signal() -> int:
+async def _run_until_signal(own: OwnAgent | None) -> int:
     status = OK
     async with trio.open_nursery() as nursery:
         nursery.start_soon(end_on_signal, nursery.cancel_scope)
-        status = await run()
+        status = await run(own)
         nursery.cancel_scope.cancel()
     return status
+
+
+def main(own: OwnAgent | None = None) -> None:
+    """Be the hub until the runner or a signal ends it, and exit.
+
+    Args:
+        own: The agent beside this hub, if there is one.
+    """
+    sys.setrecursionlimit(_MOST_FRAMES)
+    _allow_most_files()
+    sys.exit(trio.run(_run_until_signal, own))
 
 
 if __name__ == "__main__":
     gc.freeze()
     gc.enable()
-    sys.setrecursionlimit(_MOST_FRAMES)
-    _allow_most_files()
-    sys.exit(trio.run(_run_until_signal))
+    main()

@@ -63,6 +63,10 @@ class Door:
         """Admit an agent of a node once more, although one has joined before."""
         self._joined.discard(node)
 
+    def has_joined(self, node: str) -> bool:
+        """Return whether the agent of a node has joined; false again once another one is expected."""
+        return node in self._joined
+
     def refusals(self) -> Refused | None:
         """Return who was refused since the last call; None for nobody."""
         if not self._refused:

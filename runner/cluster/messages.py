@@ -42,6 +42,7 @@ class HubOrder(WireMessage, frozen=True, kw_only=True, tag="order"):
         nodes: Names of the nodes whose agents it expects.
         expires_s: After which it ends in any case.
         silent_s: An agent from which nothing comes for so long is lost.
+        own_node: The node whose agent is a process beside the hub; None if there is no such process.
     """
 
     run_id: Name
@@ -51,6 +52,7 @@ class HubOrder(WireMessage, frozen=True, kw_only=True, tag="order"):
     nodes: Annotated[tuple[Name, ...], Meta(max_length=10_000)]
     expires_s: Period
     silent_s: Period
+    own_node: Name | None = None
 
 
 class HubPing(WireMessage, frozen=True, kw_only=True, tag="ping"):

@@ -33,6 +33,8 @@ from runner.core.units import Seconds
 
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
 """Followed by the id of the run, so that the hub of another run on a machine is not taken for this one."""
+HUB_AND_AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent.hub")
+"""The same, with the agent of the hub's node beside it: a container more costs as much as three programs."""
 AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
 AGENT_FILE: Final = "/run/loadproof/agent.json"
 HUB_PORT: Final = 7700
@@ -104,7 +106,9 @@ class _Opening:
         self, placer: Placer, *, run_id: str, image: str, nodes: Sequence[Node], expires_s: Seconds
     ) -> None:
         self._placer, self._run_id, self._image, self._expires_s = placer, run_id, image, expires_s
+        self._every = tuple(nodes)
         self._nodes = {f"agent-{number}": node for number, node in enumerate(nodes, 1)}
+        self._own: Node | None = None
         self._secret = new_secret()
         self._channel: Channel | None = None
         self._port = 0
@@ -112,11 +116,14 @@ class _Opening:
         self._placed = numbers(len(self._nodes) + 1)
         self._ends = AgentEnds(placer, self._nodes)
         self._have_joined = False
-        self._not_running = set(self._nodes)
+        self._not_running: set[str] = set()
         self._patience = trio.CancelScope()
 
     async def start(self, nursery: trio.Nursery, networks: Sequence[str], *, host_network: bool) -> Cluster:
         """Start hub and agents: at the same time on a network of the run, where its address is known."""
+        if len(networks) <= 1:  # an engine takes no container in more
+            self._keep_own()
+        self._not_running = set(self._nodes)
         if host_network:
             channel = await self._start_hub(None, 0)
             self._place_agents(nursery, (), channel.address, self._port)
@@ -124,6 +131,7 @@ class _Opening:
             networks = tuple(networks) or (await self._placer.network("control"),)
             self._place_agents(nursery, networks, HUB_ALIAS, HUB_PORT)
             channel = await self._start_hub(networks[0], HUB_PORT)
+        self._begin_patience()
         hub = HubConnection(channel)
         nursery.start_soon(hub.follow)
         await self._wait_joined(hub)
@@ -131,7 +139,7 @@ class _Opening:
         nursery.start_soon(self._ends.explain_losses, hub)
         return Cluster(
             hub,
-            self._nodes.values(),
+            self._every,
             run_id=self._run_id,
             place_again=lambda node: nursery.start_soon(self._place_again, node),
             list_nodes=self._placer.nodes,
@@ -161,9 +169,19 @@ class _Opening:
         with suppress(EnvironmentLacks):
             await self._placer.remove(name, wait=False)
 
+    def _keep_own(self) -> None:
+        """Leave the agent of the hub's node, if it is wanted, to the hub's container."""
+        for name, node in self._nodes.items():
+            if node.id == self._placer.hub_node():
+                self._own = self._nodes.pop(name)
+                return
+
     async def _start_hub(self, network: str | None, port: int) -> Channel:
         channel = self._channel = await self._placer.start_hub(
-            image=self._image, command=(*HUB_COMMAND, self._run_id), network=network
+            image=self._image,
+            command=(*(HUB_AND_AGENT_COMMAND if self._own else HUB_COMMAND), self._run_id),
+            network=network,
+            mounts=_SEEN if self._own else (),
         )
         self._port = await self._order_hub(channel, port)
         return channel
@@ -175,9 +193,10 @@ class _Opening:
             secret=self._secret,
             host="::" if ":" in channel.address else "0.0.0.0",  # noqa: S104  (the secret guards it)
             port=port,
-            nodes=tuple(node.name for node in self._nodes.values()),
+            nodes=tuple(node.name for node in self._every),
             expires_s=self._expires_s,
             silent_s=AGENT_SILENT_S,
+            own_node=self._own.name if self._own else None,
         )
         reason = f"it did not listen within {_HUB_WITHIN_S:g} s"
         with trio.move_on_after(_HUB_WITHIN_S):
@@ -214,6 +233,10 @@ class _Opening:
             if not self._have_joined:  # later the hub reports that it is lost
                 raise
         self._not_running.discard(plan.name)
+        self._begin_patience()
+
+    def _begin_patience(self) -> None:
+        """Wait for agents to join from when the last one of them runs."""
         if not self._not_running:
             self._patience.deadline = trio.current_time() + _JOINED_WITHIN_S
 
@@ -247,7 +270,7 @@ class _Opening:
             AgentFailed: One has not, or was lost at once.
             HubLost: The hub is gone.
         """
-        names = {node.name for node in self._nodes.values()}
+        names = {node.name for node in self._every}
 
         def settled() -> bool | None:
             return True if hub.hub_lost or hub.lost or names <= set(hub.agents) else None
@@ -260,9 +283,21 @@ class _Opening:
         if hub.hub_lost:
             raise HubLost(hub.hub_lost)
         for lost in hub.lost.values():
-            raise AgentFailed(f"the agent on {lost.node} was lost at once: {lost.reason}")
+            raise AgentFailed(
+                f"the agent on {lost.node} was lost at once: {lost.reason}",
+                details=self._own_words(lost.node),
+            )
+        if self._own and self._own.name not in hub.agents:
+            raise AgentFailed(
+                f"the agent on {self._own.name} did not join the hub beside it within {_JOINED_WITHIN_S:g} s",
+                details=self._own_words(self._own.name),
+            )
         for name in self._missing(hub):
             raise await self._ends.not_joined(name, _JOINED_WITHIN_S)
+
+    def _own_words(self, node: str) -> tuple[str, ...]:
+        """Return the last lines of the agent beside the hub, and of the hub, if that is the one of a node."""
+        return self._channel.last_words() if self._own and self._channel and self._own.name == node else ()
 
     async def _wait_ended(self, hub: HubConnection, scope: trio.CancelScope) -> None:
         """Cancel the scope when an agent has ended instead of joining."""

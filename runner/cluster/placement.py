@@ -244,8 +244,17 @@ class Placer(Protocol):
     async def tasks(self, name: str) -> tuple[Task, ...]:
         """Return the tasks of a plan as they are now, by slot and node; empty if there is no such plan."""
 
+    def hub_node(self) -> str:
+        """Return the id of the node on which `start_hub` starts its program."""
+
     async def start_hub(
-        self, *, image: str, command: Sequence[str], network: str | None, files: Sequence[PlacedFile] = ()
+        self,
+        *,
+        image: str,
+        command: Sequence[str],
+        network: str | None,
+        files: Sequence[PlacedFile] = (),
+        mounts: Sequence[BindMount] = (),
     ) -> Channel:
         """Start the program that all agents connect to, close to the one that takes the runner's orders.
 
@@ -254,6 +263,7 @@ class Placer(Protocol):
             command: With arguments.
             network: As `network` returned it; None for the network of its node.
             files: That it finds when it starts.
+            mounts: Folders of its node.
 
         Raises:
             StackFailed: It could not be started.

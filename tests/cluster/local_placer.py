@@ -26,13 +26,15 @@ NO_TIME_NAMESPACES = (
 class LocalChannel:
     """The hub's standard input and output."""
 
-    def __init__(self, process):
-        self.process = process
+    def __init__(self, process, changes):
+        self.process, self._changes = process, changes
         self.address = "127.0.0.1"
         self.node = "node-1"
         self._reader, self._writer = LineReader(process.stdout), LineWriter(process.stdin)
 
     async def send_line(self, line):
+        for before, after in self._changes.items():
+            line = line.replace(before, after)
         await self._writer.send(line)
 
     async def receive_line(self):
@@ -62,17 +64,21 @@ class LocalPlacer:
         hub_skew: The same of the hub.
         broken: Names of plans whose tasks fail.
         down: Names of nodes that are down, as far as the engine knows.
+        own_node: Name of the node on which the hub runs.
+        hub_changes: What is replaced in the lines to the hub, by what.
     """
 
     skews: dict[str, int]
     hub_skew: int = 0
     broken: frozenset[str] = frozenset()
     down: frozenset[str] = frozenset()
+    own_node: str = ""
     processes: dict[str, trio.Process] = field(default_factory=dict)
     hub: LocalChannel | None = None
     plans: dict = field(default_factory=dict)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
     change_files: object = None
+    hub_changes: dict[bytes, bytes] = field(default_factory=dict)
 
     async def nodes(self):
         return tuple(
@@ -106,9 +112,12 @@ class LocalPlacer:
         node = self.plans[name].node_id
         return (Task(name, 1, node, state, exit_code=status, pid=process.pid),)
 
-    async def start_hub(self, *, image, command, network, files=()):
+    def hub_node(self):
+        return self.own_node
+
+    async def start_hub(self, *, image, command, network, files=(), mounts=()):
         process = await self._start(command, self.hub_skew, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.hub = LocalChannel(process)
+        self.hub = LocalChannel(process, self.hub_changes)
         return self.hub
 
     async def output(self, name, lines):

@@ -21,7 +21,8 @@ from runner.observe.processes import (
 from runner.observe.roots import are_foreign, own_pid, proc
 
 _PYTHON: Final = "python"
-_HUB_MODULE: Final = b"runner.cluster.hub"
+_HUB_MODULES: Final = (b"runner.cluster.hub", b"runner.agent.hub")
+"""The latter with the agent of its node beside it, which has the same command."""
 _TARGET: Final = b"-container-ip"
 
 
@@ -98,7 +99,7 @@ def _is_hub(pid: int, run_id: str) -> bool:
         words = read_file(f"{proc()}/{pid}/cmdline").split(b"\0")
     except OSError:
         return False
-    return _HUB_MODULE in words and run_id.encode() in words
+    return pid != own_pid() and run_id.encode() in words and any(one in words for one in _HUB_MODULES)
 
 
 def _workers(pids: Mapping[str, int]) -> Iterator[Subject]:

@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 import trio
-from docker.types import LogConfig
+from docker.types import LogConfig, Mount
 
 from runner.cluster.lines import LineReader, LineTooLong, LineWriter
-from runner.cluster.placement import HUB_ALIAS, Node, PlacedFile
+from runner.cluster.placement import HUB_ALIAS, BindMount, Node, PlacedFile
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
@@ -28,7 +28,7 @@ from runner.stack.swarm.tasks import disk_advice
 NAME: Final = "hub"
 
 _USER: Final = 65_534
-_MAX_PROCESSES: Final = 256
+_MAX_PROCESSES: Final = 4_096  # workers of the agent beside it are among them
 _ENDS_WITHIN_S: Final[Seconds] = 2.0
 _REMOVED_WITHIN_S: Final[Seconds] = 10.0
 
@@ -106,6 +106,7 @@ async def start_hub(
     command: Sequence[str],
     network: str | None,
     files: Sequence[PlacedFile],
+    mounts: Sequence[BindMount],
     node: Node,
 ) -> HubChannel:
     """Start the hub and return the lines to and from it.
@@ -117,13 +118,15 @@ async def start_hub(
         command: With arguments.
         network: The run's network that agents reach it on; None for that of the manager's node.
         files: That it finds when it starts, readable by its own user only.
+        mounts: Folders of the node.
         node: That of the engine.
 
     Raises:
         StackFailed: It could not be started.
         EngineUnavailable: The engine does not answer.
     """
-    arguments = _arguments(engine, run_id, image, command, network)
+    arguments = _arguments(engine, run_id, image, command, network, mounts)
+    arguments["host_config"]["ReadonlyRootfs"] = not files  # the engine writes none into what is read-only
     try:
         created = await engine.read(Created, engine.api.create_container, **arguments)
         if files:
@@ -162,11 +165,17 @@ def hub_advice(refused: EngineRefused) -> str:
 
 
 def _arguments(
-    engine: Engine, run_id: str, image: str, command: Sequence[str], network: str | None
+    engine: Engine,
+    run_id: str,
+    image: str,
+    command: Sequence[str],
+    network: str | None,
+    mounts: Sequence[BindMount],
 ) -> dict[str, Any]:  # the SDK's keyword arguments have no type
     host_config = engine.api.create_host_config(
         network_mode=network or "host",
         cap_drop=["ALL"],
+        mounts=[Mount(one.target, one.source, type="bind", read_only=one.read_only) for one in mounts],
         security_opt=["no-new-privileges"],
         pids_limit=_MAX_PROCESSES,
         log_config=LogConfig(type="none"),

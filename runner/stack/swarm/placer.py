@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from runner.cluster.placement import Node, PlacedFile, Task, TaskPlan
+from runner.cluster.placement import BindMount, Node, PlacedFile, Task, TaskPlan
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker.engine import Engine, EngineRefused
@@ -146,8 +146,18 @@ class SwarmPlacer:
         """
         return await self._tasks.of_plan(name)
 
+    def hub_node(self) -> str:
+        """Return the id of the manager's node."""
+        return self._tasks.own_id
+
     async def start_hub(
-        self, *, image: str, command: Sequence[str], network: str | None, files: Sequence[PlacedFile] = ()
+        self,
+        *,
+        image: str,
+        command: Sequence[str],
+        network: str | None,
+        files: Sequence[PlacedFile] = (),
+        mounts: Sequence[BindMount] = (),
     ) -> HubChannel:
         """Start the program that all agents connect to, on the manager that takes the orders of this run.
 
@@ -161,6 +171,7 @@ class SwarmPlacer:
             command=command,
             network=network,
             files=files,
+            mounts=mounts,
             node=await self.own_node(),
         )
         self._hubs.append(hub)

@@ -47,7 +47,8 @@ class RunTasks:
     """
 
     def __init__(self, engine: Engine, run_id: str, own_id: str) -> None:
-        self._engine, self._run_id, self._own_id = engine, run_id, own_id
+        self.own_id = own_id
+        self._engine, self._run_id = engine, run_id
         self._look = SharedLook(engine, run_id)
         self._nodes: Mapping[str, Node] = {}
 
@@ -63,10 +64,10 @@ class RunTasks:
         Raises:
             EnvironmentLacks: It has left the swarm.
         """
-        if self._own_id not in self._nodes:
+        if self.own_id not in self._nodes:
             await self.nodes()
         try:
-            return self._nodes[self._own_id]
+            return self._nodes[self.own_id]
         except KeyError:
             url = self._engine.base_url
             raise EnvironmentLacks(f"the Docker Engine at {url} is no node of a swarm any more") from None
