@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from runner.cli.streams import write_file
+from runner.cli.out_file import append_to_file
 from runner.core.errors import SpecificationError
 from runner.experiment.suggestions import harmless
 
@@ -42,7 +42,7 @@ def add_summary(text: str, environ: Mapping[str, str]) -> bool:
     if not path or len(text.encode()) > _MAX_SUMMARY_BYTES:
         return False
     try:
-        write_file(Path(path), text.encode(), append=True)
+        append_to_file(Path(path), text.encode())
     except OSError:
         return False
     return True

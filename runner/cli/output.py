@@ -15,7 +15,8 @@ from typing import Final, TextIO
 
 import click
 
-from runner.cli.streams import take_failure, write_file
+from runner.cli.out_file import write_file
+from runner.cli.streams import take_failure
 from runner.core.ci_commands import without_ci_commands
 from runner.core.errors import OutputError
 from runner.experiment.suggestions import harmless

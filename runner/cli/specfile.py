@@ -89,11 +89,16 @@ def write_spec(out: Path, text: str) -> None:
 
     Raises:
         UsageError: The file exists.
-        OutputError: It cannot be written.
+        OutputError: It cannot be written; no part of it remains.
     """
     try:
         with out.open("x", encoding="utf-8") as file:
-            file.write(text)
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                out.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         raise UsageError(f"{out} exists already", hint="choose another file with --out") from None
     except OSError as error:

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ _AT_ONCE: Final = 4096
 """A pipe that is ready takes this many bytes without blocking (PIPE_BUF on Linux)."""
 _PAUSE_S: Final = 0.001
 _PATIENCE_IN_RUN_MS: Final = 100
-_PATIENCE_MS: Final = 5_000
+PATIENCE_MS: Final = 5_000
+"""How long a reader is waited for by a command whose result does not depend on it."""
 
 
 class ProtectedStream(io.RawIOBase):
@@ -88,30 +88,6 @@ class ProtectedStream(io.RawIOBase):
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
-def write_file(path: Path, data: bytes, *, append: bool = False) -> None:
-    """Write a file; into a pipe as long as it has a reader that reads.
-
-    Raises:
-        OSError: It cannot be written; no part of a new file remains.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    flags |= os.O_APPEND if append else os.O_TRUNC
-    try:
-        descriptor, is_new = os.open(path, flags | os.O_EXCL, 0o666), True
-    except FileExistsError:
-        descriptor, is_new = os.open(path, flags, 0o666), False
-    try:
-        stream = ProtectedStream(descriptor)
-        stream.patience_ms = _PATIENCE_MS
-        stream.write(data)
-        if stream.failure:
-            if is_new:
-                path.unlink(missing_ok=True)
-            raise stream.failure
-    finally:
-        os.close(descriptor)
-
-
 def protect_streams() -> None:
     """Replace stdout and stderr of this process by protected ones."""
     sys.stdout = _protected(sys.stdout, 1)
@@ -150,7 +126,7 @@ def limit_waiting() -> None:
     For commands whose result is on disk: a reader that never reads must not keep them from ending.
     """
     for stream in filter(None, map(_raw, (sys.stdout, sys.stderr))):
-        stream.patience_ms = _PATIENCE_MS
+        stream.patience_ms = PATIENCE_MS
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from runner.cli import streams
-from runner.cli.streams import ProtectedStream, write_file
+from runner.cli.streams import ProtectedStream
 from tests.cli.conftest import ROOT, in_turn
 
 ARCHIVE = next(map(str, ROOT.glob("reports/quickstart/*.zip")))
@@ -243,29 +242,6 @@ def test_a_slow_reader_of_a_pipe_gets_everything(cli, name, blocking):
     assert process.wait(timeout=30) == (0 if name == "stdout" else 104)
     assert len(expected) > 4096
     assert received.decode() == expected
-
-
-def test_an_output_file_that_is_a_pipe_needs_a_reader(tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "_PATIENCE_MS", 100)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with pytest.raises(OSError, match="No such device or address"):
-        write_file(pipe, b"x")
-
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    write_file(pipe, b"x" * 100)
-    assert os.read(reader, 1000) == b"x" * 100
-    with pytest.raises(OSError, match="timed out"):
-        write_file(pipe, b"x" * 10_000_000)
-    os.close(reader)
-
-
-def test_a_file_is_replaced_or_appended_to(tmp_path):
-    write_file(tmp_path / "f", b"long content")
-    write_file(tmp_path / "f", b"short")
-    write_file(tmp_path / "f", b"er", append=True)
-
-    assert (tmp_path / "f").read_bytes() == b"shorter"
 
 
 def test_a_stream_that_does_not_wait_looks_again_and_writes_when_it_is_read():
