@@ -100,6 +100,11 @@ class App(SpecModel):
         refuse(*env_conflicts(self.env, self.env_from))
         return self
 
+    def describe_container(self) -> tuple[str, str]:
+        """Return where its image comes from, as a line, and what a container of it starts."""
+        image = f"builds an image from {self.build}" if self.build else f"uses the image {self.image}"
+        return image, f"`{shlex.join(self.command)}`" if self.command else "the image's own command"
+
     def describe_variables(self) -> tuple[str, ...]:
         """Return a line for each environment variable of the app, without values from the runner's own."""
         return variable_lines(self.env, self.env_from)

@@ -196,8 +196,7 @@ class DockerTopology(_StartedTopology):
         """Return what running it starts on this machine, as lines; `folder` does not matter to containers."""
         del folder
         app = self.app
-        image = f"builds an image from {app.build}" if app.build else f"uses the image {app.image}"
-        command = f"`{shlex.join(app.command)}`" if app.command else "the image's own command"
+        image, command = app.describe_container()
         services = (service.describe_container(name) for name, service in self.services.items())
         return (
             *chain.from_iterable(services),

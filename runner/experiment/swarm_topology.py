@@ -1,7 +1,6 @@
 """The topology of services on the nodes of a Docker Swarm."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Annotated, ClassVar, Final, Literal, Self
@@ -186,8 +185,7 @@ class SwarmTopology(BaseTopology):
         """Return what running it starts on the nodes, as lines; `folder` does not matter to them."""
         del folder
         app = self.app
-        image = f"builds an image from {app.build}" if app.build else f"uses the image {app.image}"
-        command = f"`{shlex.join(app.command)}`" if app.command else "the image's own command"
+        image, command = app.describe_container()
         services = (service.describe_container(name) for name, service in self.services.items())
         times = f" {app.replicas} times" if app.replicas > 1 else ""
         return (

@@ -76,7 +76,7 @@ def results_by_request(stages: Sequence[Stage]) -> Markdown:
         for stage, name, part in measured
     ]
     head = ["Stage", "Request", "Share", *(title for title, _ in columns)]
-    return _without_single_stage(head, rows, stages)
+    return stage_table(head, rows, stages)
 
 
 def failures_by_request(stages: Sequence[Stage]) -> Markdown:
@@ -87,7 +87,7 @@ def failures_by_request(stages: Sequence[Stage]) -> Markdown:
     kinds = failure_kinds(part for _, _, part in lossy)
     rows = [[stage.title, name, *counts(part, kinds)] for stage, name, part in lossy]
     head = ["Stage", "Request", "scheduled", "succeeded", *kinds, "dropped"]
-    return _without_single_stage(head, rows, stages) if rows else EMPTY
+    return stage_table(head, rows, stages) if rows else EMPTY
 
 
 def _latency(path: str) -> tuple[str, Callable[[Stage], str]]:
@@ -114,7 +114,7 @@ def _rows(stage: Stage) -> Iterator[tuple[Markdown, Stage]]:
         yield _WHOLE, stage
 
 
-def _without_single_stage(
+def stage_table(
     head: Sequence[object], rows: Sequence[Sequence[object]], stages: Sequence[Stage]
 ) -> Markdown:
     """Return a table; its first column, the stage, only where there are several."""

@@ -14,6 +14,7 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, code, markdown, table
+from runner.report.request_tables import stage_table
 from runner.report.tables import every_stage, metric_row, stage_place, users_per_s
 
 _Cell: TypeAlias = Callable[[Stage], str]
@@ -42,7 +43,7 @@ def results_by_scenario(stages: Sequence[Stage]) -> Markdown:
     ]
     rows = [[stage.title, name, *(cell(part) for _, cell in columns)] for stage, name, part in measured]
     head = ["Stage", "Scenario", *(title for title, _ in columns)]
-    return _without_single_stage(head, rows, ran) if rows else EMPTY
+    return stage_table(head, rows, ran) if rows else EMPTY
 
 
 def _column(path: str) -> tuple[str, _Cell]:
@@ -75,7 +76,7 @@ def _steps(scenario: str, stages: Sequence[Stage]) -> Section:
     head = ["Stage", "Step", "Requests", "Users Lost Here", "Share Lost"]
     head += [metric_text.heading(METRICS[path]) for path in _OF_STEP]
     head.append("Share of the Time")
-    return Section(heading=code(scenario), table=_without_single_stage(head, rows, stages))
+    return Section(heading=code(scenario), table=stage_table(head, rows, stages))
 
 
 def _cells(stage: Stage, scenario: str, path: str) -> Iterator[str]:
@@ -92,15 +93,6 @@ def _counts(scenario: Part, step: Part) -> Iterator[str]:
     yield markdown("**{:,}**", lost) if lost else "0"
     started = runs.started if runs else 0
     yield number_format.share(lost / started) if started else number_format.NOT_APPLICABLE
-
-
-def _without_single_stage(
-    head: Sequence[object], rows: Sequence[Sequence[object]], stages: Sequence[Stage]
-) -> Markdown:
-    """Return a table; its first column, the stage, only where there are several."""
-    if len(stages) > 1:
-        return table(head, rows, words=(1,))
-    return table(head[1:], [row[1:] for row in rows])
 
 
 def scenario_mix(load: LoadSummary) -> Markdown:

@@ -31,18 +31,7 @@ def cpu_by_role(results: Results) -> Chart | None:
     if not stages:
         return None
     colours, panels = _colours(stages), Panels.of(stages)
-    bars = {
-        "params": [chart.legend_filter()],
-        "mark": {"type": "bar", "width": panels.bar_width},
-        "encoding": {
-            "opacity": chart.FADING,
-            "x": panels.stage_axis(),
-            "y": chart.quantitative("cores", "CPU cores") | {"stack": True},
-            "color": chart.colour_scale(colours),
-            "order": {"field": "rank"},
-            "tooltip": chart.tooltip("panel", "stage", "series", "cores"),
-        },
-    }
+    bars = panels.stacked_bars("cores", "CPU cores", colours, rank="rank")
     several = any(measured.stage.nodes for measured in stages)  # no host has the cores of all nodes
     cores = None if several else results.cpu_count
     spec = panels.arrange(_rows(stages, list(colours)), {"layer": [bars, *_host_limit(cores)]})

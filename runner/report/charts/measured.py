@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -116,6 +116,28 @@ class Panels:
         slanted = longest * CHARACTER_WIDTH > self.stage_width
         axis = {"labelAngle": -40 if slanted else 0, "labelLimit": 140, "title": None}
         return {"field": "stage", "type": "nominal", "sort": None, "axis": axis}
+
+    def stacked_bars(self, field: str, title: str, colours: Mapping[str, str], *, rank: str = "") -> Spec:
+        """Return a bar for each stage, with a part for each series; the legend selects one.
+
+        Args:
+            field: Of a row, with the size of a part.
+            title: Of the axis.
+            colours: Of the series.
+            rank: Field that orders the parts, which are in alphabetical order without one.
+        """
+        return {
+            "params": [chart.legend_filter()],
+            "mark": {"type": "bar", "width": self.bar_width},
+            "encoding": {
+                "opacity": chart.FADING,
+                "x": self.stage_axis(),
+                "y": chart.quantitative(field, title) | {"stack": True},
+                "color": chart.colour_scale(colours),
+                **({"order": {"field": rank}} if rank else {}),
+                "tooltip": chart.tooltip("panel", "stage", "series", field),
+            },
+        }
 
     def arrange(self, rows: Sequence[Row], spec: Spec) -> Spec:
         """Return the whole specification from that of one panel, without data and size."""

@@ -40,17 +40,7 @@ def memory_by_role(results: Results) -> Chart | None:
         return None
     panels = Panels.of(stages)
     colours = role_colours(str(row["series"]) for row in rows)
-    bars = {
-        "params": [chart.legend_filter()],
-        "mark": {"type": "bar", "width": panels.bar_width},
-        "encoding": {
-            "opacity": chart.FADING,
-            "x": panels.stage_axis(),
-            "y": chart.quantitative("mib", "Memory (MiB)") | {"stack": True},
-            "color": chart.colour_scale(colours),
-            "tooltip": chart.tooltip("panel", "stage", "series", "mib"),
-        },
-    }
+    bars = panels.stacked_bars("mib", "Memory (MiB)", colours)
     tested = [row for row in rows if row["series"] not in _NOT_UNDER_TEST]
     largest = max(tested or rows, key=lambda row: float(row["mib"] or 0))
     where = next(
