@@ -27,6 +27,8 @@ from runner.stack.watchdog import open_watchdog
 _GOOD_ERROR_NS: Final[Nanoseconds] = 250_000
 """How exactly clocks of nodes should be known, half of the shortest round trip."""
 _READY: Final = "ready"
+_SET_ASIDE: Final = frozenset({"drain", "pause"})
+"""States of nodes that somebody chose with `docker node update`."""
 
 
 async def check_swarm(say: Callable[[str], None], registry: str | None = None) -> list[Check]:
@@ -88,10 +90,12 @@ def _node(node: Node) -> Check:
     )
     if node.state == _READY:
         return Check(node.name, "ok", text)
-    advice = (
-        f"no task is placed on it: bring it back, or `docker node update --availability active {node.name}`"
+    until = (
+        f"`docker node update --availability active {node.name}`"
+        if node.state in _SET_ASIDE
+        else "its engine runs and reaches the manager"
     )
-    return Check(node.name, "limited", text, advice)
+    return Check(node.name, "limited", text, f"no task is placed on it until {until}")
 
 
 async def _with_agents(cluster: Cluster, count: int) -> list[Check]:

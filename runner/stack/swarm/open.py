@@ -107,7 +107,8 @@ async def _leave(starter: Starter) -> None:
             for name in dict.fromkeys(starter.names):
                 nursery.start_soon(remove, name)
     if left:  # whatever is left has the run's label, by which it is removed later
-        starter.context.say(f"still in the swarm after {_TAKE_DOWN_S:g} s: {', '.join(sorted(left))}")
+        names = ", ".join(sorted(left))
+        starter.context.say(f"still in the swarm after {_TAKE_DOWN_S:g} s: {names}; the run tries again")
 
 
 async def _keep_log(starter: Starter, one: PartTask) -> None:
