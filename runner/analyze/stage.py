@@ -36,6 +36,8 @@ from runner.core.codes import Role, RoleName, StageStatus
 from runner.core.facts import Event, RunFacts, TrialFacts
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Part
+from runner.core.metric import Dimension
+from runner.core.metrics import find_metric
 from runner.core.node_results import NodeResults
 from runner.core.observed_facts import ObservedFacts
 from runner.core.observed_results import (
@@ -49,6 +51,7 @@ from runner.core.observed_results import (
 from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.core.units import PerSecond, Seconds
+from runner.experiment.thresholds import Threshold
 from runner.experiment.trials import Trial
 
 _ALWAYS_SHOWN: Final = (Role.APP, Role.GENERATOR, Role.RUNNER, Role.OTHER, Role.SYSTEM)
@@ -72,7 +75,7 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
     judged = verdict.verdict(
         stage,
         cores,
-        passed=_passes_search(trial, stage),
+        passed=_is_quick_enough(trial, stage),
         limited=_limited(trial, facts, stage),
         max_in_flight=configuration.load.max_in_flight,
     )
@@ -138,10 +141,20 @@ def _of_engines(nodes: Sequence[Mapping[RoleName, Usage | None]]) -> dict[RoleNa
     return {Role.DAEMON: Usage(sum(known), None) if len(known) == len(engines) else None}
 
 
-def _passes_search(trial: Trial, stage: Stage) -> bool:
-    """Return whether a probe breaks no condition of its search; True for other trials."""
-    conditions = evaluate(trial.find.find.until, stage) if trial.find else ()
-    return all(condition.ok or not is_measured(condition) for condition in conditions)
+def _is_quick_enough(trial: Trial, stage: Stage) -> bool:
+    """Return whether a probe breaks no condition of its search, and another trial no threshold on times.
+
+    Users that pause are no sign of a limit, and k6 does not measure every metric that a threshold can name.
+    """
+    is_judged = not (trial.cross_check or stage.scenarios)
+    thresholds = trial.configuration.criteria_of(trial.stage) if is_judged else ()
+    criteria = trial.find.find.until if trial.find else filter(_is_about_time, thresholds)
+    return all(result.ok or not is_measured(result) for result in evaluate(tuple(criteria), stage))
+
+
+def _is_about_time(threshold: Threshold) -> bool:
+    metric = find_metric(threshold.metric)
+    return metric is not None and metric.dimension is Dimension.TIME
 
 
 def _of_engine(load: LoadFacts | None) -> dict[str, Any]:

@@ -67,8 +67,9 @@ def verdict(
     Args:
         stage: With its validity.
         cores: The host's number of cores; None if unknown.
-        passed: Whether it also passed the conditions of its search. A probe that achieved its rate but was
-            too slow has reached a limit if one shows; otherwise it is within capacity.
+        passed: Whether it also passed the conditions of its search, or its thresholds on times. A stage that
+            achieved its rate but was too slow has reached a limit if one shows; otherwise it is within
+            capacity.
         limited: Of a ramp: where it was at its limit; the rules judge this part.
         max_in_flight: Of the load; None if it is not known.
     """
@@ -97,7 +98,7 @@ def _judge(
     matches = [judgement for judgement in judgements if isinstance(judgement, Match)]
     findings = _ranked(matches)
     ruled_out = [judgement for judgement in judgements if isinstance(judgement, RuledOut)]
-    if sustained and not findings:
+    if sustained and not any(match.explains for match in matches):
         return [sustained], []
     if limited:
         findings = [_at(limited, finding) for finding in findings]

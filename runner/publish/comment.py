@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from runner.analyze.medians import of_medians
-from runner.core.codes import Validity
+from runner.core.codes import Limit, Validity
 from runner.core.errors import UsageError
 from runner.core.metrics import cut_off_share
 from runner.core.results import Results
@@ -205,7 +205,8 @@ def _verdicts(results: Results) -> Iterator[Markdown]:
         yield markdown("> {}", _shortened(aborted, _MAX_ABORT))
     yield _shortened(conclusion.conclusion(results.configurations), _MAX_VERDICT)
     first = headline(results)
-    if first.is_sustained and first.stage and cut_off_share(first.stage):
+    kept_up = first.stage and first.stage.verdict.code is Limit.WITHIN_CAPACITY  # or a threshold failed
+    if first.stage and (first.is_sustained or kept_up) and cut_off_share(first.stage):
         yield scenario_prose.cut_off(first.stage)
     missed = [
         (configuration, stage)

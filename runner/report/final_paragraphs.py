@@ -10,6 +10,7 @@ from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, ProofAnswer, Role, Validity
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
+from runner.report.headline_thresholds import failed_thresholds_phrase
 from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
 from runner.report.metric_text import levels, role_name
 from runner.report.prose import title
@@ -183,4 +184,6 @@ def _not_judged(stage: Stage) -> str:
         return f"the search stopped: {probe.why}"
     if probe is not None and stage.verdict.code is Limit.WITHIN_CAPACITY:
         return f"it achieved the rate, but the search’s conditions failed: {probe.why}"
+    if stage.verdict.code is Limit.WITHIN_CAPACITY and (failed := failed_thresholds_phrase(stage)):
+        return f"it achieved the rate, but {failed}"
     return "the stage was aborted before its end" if cut_short(stage) else ""

@@ -16,12 +16,12 @@ from runner.report.capacity import shown
 from runner.report.conclusion import conclusion
 from runner.report.doubts import first_doubts, whole_reasons, worst_validity
 from runner.report.headline_sentence import verdict_sentence
-from runner.report.headline_stages import best_place, limited_place
+from runner.report.headline_stages import Place, best_place, limited_place
 from runner.report.headline_thresholds import failed_there
 from runner.report.limit_phrases import limiting_role, part_name
 from runner.report.markdown_text import unmarked
 from runner.report.prose import title
-from runner.report.stage_choice import failed, limit_or_state
+from runner.report.stage_choice import failed, limit_or_state, missed
 from runner.report.without_constant_rate import highest_throughput, level_phrase
 
 
@@ -166,7 +166,7 @@ def headline(results: Results) -> Headline:
     several = len(configurations) > 1
     pair = [(place.name(several=several), place.stage) for place in (best, limited)]
     sentence = verdict_sentence(best, limited, configurations, is_sustained=is_sustained)
-    broken = failed_there(best.stage) if is_sustained else ""
+    broken = _failed_thresholds(best, limited.stage) if is_sustained else ""
     rate, unit = _rate(best.stage, is_sustained=is_sustained)
     return Headline(
         f"{sentence} {broken}".rstrip(),
@@ -187,6 +187,17 @@ def headline(results: Results) -> Headline:
         error_share=lost_share_of_scenarios(best.stage) if best.stage.scenarios else lost_share(best.stage),
         cpu=_cpu(limited.stage, results.cpu_count),
     )
+
+
+def _failed_thresholds(best: Place, limited: Stage) -> str:
+    """Return how many thresholds failed at the rate that a search found, or else at the lowest missed rate.
+
+    Empty if the sentence is about that stage already.
+    """
+    if best.stage.find:
+        return failed_there(best.stage)
+    short = missed(best.configuration.stages)[:1]
+    return "" if short == [limited] else "".join(map(failed_there, short))
 
 
 def _rate(stage: Stage, *, is_sustained: bool) -> tuple[float | None, str]:

@@ -15,6 +15,7 @@ from runner.core.stage_results import Stage
 from runner.report import conclusion, number_format
 from runner.report.achieved_share import achieved_share
 from runner.report.headline_stages import Place
+from runner.report.headline_thresholds import failed_thresholds_phrase
 from runner.report.limit_phrases import error_phrase, limit_phrase
 from runner.report.limit_text import has_hints
 from runner.report.markdown_text import unmarked
@@ -113,13 +114,13 @@ def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResult
     if not constant([stage]):
         where = f" of {title(best.configuration)}" if len(configurations) > 1 else ""
         return f"{none}; the highest throughput{where} is {throughput_of(stage)}, {level_phrase(stage)}"
+    if why := why_missed(stage):
+        return f"{none}: {why}"
     subject = title(best.configuration) if len(configurations) > 1 else "the service"
     if stage.scenarios:
         reached = f"{number_format.rate(stage.scenarios_per_s)} scenarios per second"
         return f"{none}: {subject} completes {reached} of {levels(stage)}"
     actual = number_format.rate(stage.actual_rps)
-    if why := why_missed(stage):
-        return f"{none}: {why}"
     return f"{none}: {subject} achieves {actual} RPS of {levels(stage)} ({achieved_share(stage)})"
 
 
@@ -189,4 +190,6 @@ def _named_limit(stage: Stage) -> str:
         return f"the limit is {phrase} ({stage.verdict.confidence})"
     if stage.verdict.code is Limit.WITHIN_CAPACITY and stage.find is not None:
         return f"the search’s conditions fail: {stage.find.why}"
+    if stage.verdict.code is Limit.WITHIN_CAPACITY and (failed := failed_thresholds_phrase(stage)):
+        return f"{failed} although the rate was achieved"
     return ""

@@ -41,7 +41,9 @@ def limit_phrase(stage: Stage) -> str:
     if verdict.code is Limit.SERVICE:
         return f"{verdict.service or 'a service'}{on_node}"
     if verdict.code is Limit.POOL:
-        return f"the app’s pool of connections to {verdict.service or 'a service'}"
+        return f"the pool of connections to {verdict.service or 'a service'}"
+    if verdict.code is Limit.APP_CONCURRENCY and verdict.service:
+        return f"the response time of {verdict.service}"
     phrase = _PHRASES.get(verdict.code, "")
     return f"{phrase}{on_node}" if phrase else ""
 

@@ -10,6 +10,7 @@ from runner.core.findings import Evidence, Finding
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage, Verdict
 from runner.report import number_format
+from runner.report.headline_thresholds import failed_thresholds_phrase
 from runner.report.markdown_text import EMPTY, Markdown, join, markdown
 from runner.report.stage_choice import cut_short
 
@@ -24,18 +25,9 @@ _NOTHING_ELSE: Final = (
 
 def limit(stage: Stage) -> Markdown:
     """Return what limits a stage, how sure that is, by what numbers, and what to try."""
-    verdict, probe = stage.verdict, stage.find
-    if stage.validity.status is Validity.INVALID and not _has_verdict(stage):
-        reasons = join("; ", stage.validity.reasons[:1])
-        return markdown("the measurement is invalid ({}) and supports no conclusion.", reasons)
-    if probe is None and cut_short(stage):
-        return markdown("the stage was aborted before its end, so it does not show a limit.")
-    if probe is not None and probe.holds is None:
-        return markdown("this rate could not be judged: {}.", probe.why)
-    if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:
-        return markdown("the service achieved this rate, but the search’s conditions failed: {}.", probe.why)
-    if not verdict.findings:
-        return markdown("no limit was identified.")
+    verdict = stage.verdict
+    if none := _without_limit(stage):
+        return none
     first, *others = verdict.findings
     proofs = verdict.experiments
     seen = [markdown("{} ({}): {}", also.code, also.confidence, also.summary) for also in others]
@@ -46,6 +38,29 @@ def limit(stage: Stage) -> Markdown:
         _next(verdict),
     ]
     return join(" ", filter(None, parts))
+
+
+def _without_limit(stage: Stage) -> Markdown:
+    """Return why a stage shows no limit; empty if it shows one."""
+    verdict, probe = stage.verdict, stage.find
+    if stage.validity.status is Validity.INVALID and not _has_verdict(stage):
+        reasons = join("; ", stage.validity.reasons[:1])
+        return markdown("the measurement is invalid ({}) and supports no conclusion.", reasons)
+    if probe is None and cut_short(stage):
+        return markdown("the stage was aborted before its end, so it does not show a limit.")
+    if probe is not None and probe.holds is None:
+        return markdown("this rate could not be judged: {}.", probe.why)
+    if verdict.code is Limit.WITHIN_CAPACITY and (failed := _failed_criteria(stage)):
+        return markdown("the service achieved this rate, but {}.", failed)
+    return EMPTY if verdict.findings else markdown("no limit was identified.")
+
+
+def _failed_criteria(stage: Stage) -> str:
+    """Return what else than its rate a stage did not achieve; empty if that is nothing."""
+    if stage.find is not None:
+        return f"the search’s conditions failed: {stage.find.why}"
+    failed = failed_thresholds_phrase(stage)
+    return f"{failed}, and no limit shows" if failed else ""
 
 
 def _has_verdict(stage: Stage) -> bool:

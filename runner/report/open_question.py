@@ -50,7 +50,7 @@ def none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
     if cut_short(judged):
         return markdown("{}. {}, in a stage that was aborted before its end.", none, highest)
     if judged.verdict.code is Limit.WITHIN_CAPACITY:
-        none = "No rate met the search’s conditions"
+        none = "No rate met the search’s conditions" if judged.find else f"{none}: thresholds failed"
     return markdown("{}. {}; {}.", none, highest, _cause(judged))
 
 

@@ -7,12 +7,13 @@ from typing import Final
 
 from runner.analyze.failure import failure, lasted_s
 from runner.core.codes import Limit, Role, StageStatus, Validity
-from runner.core.limits import ACHIEVED
+from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo
 from runner.core.stage_results import Stage
 from runner.report import drops, number_format, scenario_prose
 from runner.report.doubts import DoubtfulStages, doubtful
+from runner.report.headline_thresholds import failed_thresholds_phrase
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import level, level_unit, levels
@@ -180,9 +181,16 @@ def why_missed(stage: Stage) -> str:
         return "the search could not judge it"
     if stage.find and stage.verdict.code is Limit.WITHIN_CAPACITY:
         return "the search's conditions failed"
+    return _why_failed(stage)
+
+
+def _why_failed(stage: Stage) -> str:
+    """Return which share was lost, or how many thresholds failed; empty if neither shows."""
     shares = {f"requests {name}": lost_share(part) or 0.0 for name, part in stage.request_parts.items()}
     shares["all requests"] = lost_share(stage) or 0.0
     worst = max(shares, key=lambda which: shares[which])
+    if shares[worst] < TOLERATED_ERRORS and (failed := failed_thresholds_phrase(stage)):
+        return failed
     return f"{number_format.share(shares[worst])} of {worst} failed or were dropped" if shares[worst] else ""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.core.codes import DoubtCode, Limit, StageStatus, Validity
 from runner.core.stage_results import Stage
 
@@ -52,13 +54,19 @@ def limited_beside_rates(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def _is_sustained(stage: Stage) -> bool:
-    """Return whether a stage counts as sustained; a probe must also pass the conditions of its search.
+    """Return whether a stage achieved its rate and passed its thresholds; a probe, its search's conditions.
 
     One that was aborted does not, whatever it achieved until then.
     """
-    within = stage.find.holds if stage.find else stage.verdict.code is Limit.WITHIN_CAPACITY
+    kept_up = stage.verdict.code is Limit.WITHIN_CAPACITY and not failed_thresholds(stage)
+    within = stage.find.holds if stage.find else kept_up
     can_be_judged = stage.status is not StageStatus.ABORTED and stage.validity.status is not Validity.INVALID
     return bool(within) and can_be_judged
+
+
+def failed_thresholds(stage: Stage) -> int:
+    """Return how many thresholds a stage failed; those of a system that died are not judged."""
+    return sum(not check.ok and check.why is UNSET for check in stage.thresholds)
 
 
 def cut_short(stage: Stage) -> bool:

@@ -36,6 +36,7 @@ from tests.analyze.facts import (
     observed,
     results_of,
     stages_of,
+    trial,
 )
 
 
@@ -127,6 +128,23 @@ def test_every_metric_that_a_threshold_may_name_can_be_evaluated():
         or any(role in name for role in unmeasured)
         for name in missing
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("threshold", "code"),
+    [
+        ("duration.p95 < 50ms", "within-capacity"),
+        ("duration.p95 < 1ms", "app-cpu-limited"),  # it is missed because of the CPU
+        ("memory.app.peak < 1MiB", "within-capacity"),  # and this for another reason
+    ],
+)
+def test_a_stage_that_is_too_slow_for_a_threshold_has_reached_the_limit_that_shows(threshold, code):
+    before, _, _ = SPEC.partition(b"thresholds:")
+    busy = trial(0, "100 RPS", 100, 100, 2.0, 0.97)
+
+    first, *_ = stages_of(busy, spec=before + f"thresholds: [{threshold}]".encode())
+
+    assert first.verdict.code == code
 
 
 def test_a_threshold_on_an_unmeasured_metric_fails_without_a_value():

@@ -295,6 +295,35 @@ def test_a_fast_request_of_the_same_service_is_evidence_that_cpu_was_not_missing
     assert (items["median duration of order"], items["median duration of book"]) == (669.0, 1.85)
 
 
+def test_the_one_request_of_a_mix_that_times_out_is_named():
+    measured = {name: getattr(SHORT, name) for name in Part.__struct_fields__ if hasattr(SHORT, name)}
+    lost = Requests(400, 400, 80, 320, 0, {"timeout": 320})
+    slow = Part(**measured | {"duration_ms": Latency(), "requests": lost})
+    fast = Part(**measured | {"duration_ms": Latency(p50=1.85)})
+
+    finding = beside_other_programs(parts={"report": slow, "book": fast}).findings[0]
+
+    assert (
+        "320 of 400 requests report failed, while the median duration of book was 1.85 ms" in finding.summary
+    )
+
+
+def test_the_one_request_of_a_mix_that_is_refused_is_named():
+    measured = {name: getattr(SHORT, name) for name in Part.__struct_fields__ if hasattr(SHORT, name)}
+    total = Requests(1000, 1000, 760, 240, 0, {"bad_status": 240}, {"502": 240})
+    refused = Requests(250, 250, 10, 240, 0, {"bad_status": 240}, {"502": 240})
+    parts = {
+        "buy": Part(**measured | {"requests": refused}),
+        "home": Part(**measured | {"requests": Requests(750, 750, 750, 0, 0, {})}),
+    }
+
+    def summary(**changes):
+        return next(one for one in with_counters(**changes).findings if one.code == "error-limited").summary
+
+    assert summary(parts=parts, requests=total).endswith("; all of them are requests buy")
+    assert "of them" not in summary(parts=dict.fromkeys(parts, parts["buy"]), requests=refused)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_limit_that_was_found_is_not_ruled_out(case):
     found, _, _ = CASES[case]

@@ -76,6 +76,7 @@ BASE = made.stage(
     cpu_cores_by_subject={"app": SubjectUsage("app", None), "db": SubjectUsage("db", None)},
     **queueing(100),
 )
+THREE_PARTS = {name: SubjectUsage(name, None) for name in ("app", "bouncer", "db")}
 IDLE = (*threads("app", 0.3), *threads("db", 0.1))
 
 
@@ -198,12 +199,34 @@ CASES = {
         ),
         ("app-concurrency-limited", "likely", UNSET),
     ),
+    "a pooler with two connections to the database behind the app's thirty": (
+        judged(
+            *IDLE, peers=(peer(30, 30.0, "bouncer", "pgbouncer"), peer(2, 2.0, subject="bouncer")),
+            cpu_cores_by_subject=THREE_PARTS,
+        ),
+        ("pool-limited", "likely", "db"),
+    ),
+    "the app's pool before a pooler with connections to spare": (
+        judged(
+            *IDLE, peers=(peer(5, 4.9, "bouncer", "pgbouncer"), peer(20, 4.8, subject="bouncer")),
+            cpu_cores_by_subject=THREE_PARTS,
+        ),
+        ("pool-limited", "likely", "bouncer"),
+    ),
+    "two workers of a service that accept no more": (
+        judged(*IDLE, gauge("tcp.accept_queue.5432", "net:db", 36, 511), peers=(peer((2, 80), 40.0),)),
+        ("app-concurrency-limited", "likely", "db"),
+    ),
     "a service that waits for its disk": (
         judged(*IDLE, rise("io.blocked_s", "db", 4.5), rise("disk.vda.busy_s", "host", 4.8)),
         ("io-limited", "likely", "db"),
     ),
     "a row lock behind a pool, as the database tells": (
         judged(*IDLE, gauge("pg.lock_waits", "db", 3.9), peers=(peer(5, 4.9),)),
+        ("app-concurrency-limited", "likely", "db"),
+    ),
+    "a row lock behind a pool, as the titles of the database's processes tell": (
+        judged(*IDLE, gauge("titles.lock_waits", "db", 3.9), peers=(peer(5, 4.9),)),
         ("app-concurrency-limited", "likely", "db"),
     ),
     "a pool, as the database tells": (
@@ -403,6 +426,26 @@ def test_locks_that_the_database_tells_of_are_in_the_finding():
     assert "connections of db that waited for locks" in {item.name for item in result.findings[0].evidence}
     whys = {ruled.code: ruled.why for ruled in result.ruled_out}
     assert "locks" in whys["pool-limited"]
+    assert result.findings[0].advice.startswith("find what holds the locks in db")
+
+
+def test_a_pool_between_two_services_is_the_holders():
+    result, _ = CASES["a pooler with two connections to the database behind the app's thirty"]
+    finding = result.findings[0]
+
+    assert finding.summary.startswith("bouncer had 2 connections to db all the time")
+    assert "30 requests were in flight in bouncer" in finding.summary
+    assert finding.advice.startswith("enlarge bouncer's pool of connections to db")
+    assert (finding.evidence[0].name, finding.evidence[0].value) == ("connections from bouncer to db", 2.0)
+
+
+def test_connections_that_a_service_does_not_accept_show_that_its_workers_are_busy():
+    result, _ = CASES["two workers of a service that accept no more"]
+    without, _ = CASES["a slow service behind a pool that grows"]
+
+    assert "36 connections waited for db to accept them" in result.findings[0].summary
+    assert result.findings[0].advice.startswith("give db more workers or threads")
+    assert "accept" not in without.findings[0].summary
 
 
 def test_errors_beside_a_database_without_room_for_connections_name_it():

@@ -90,7 +90,7 @@ def test_other_programs_are_one_short_sentence_whose_details_are_apart():
     assert headline(stored("single-process")).doubt_details == ()
 
 
-def test_a_threshold_that_failed_at_the_sustained_rate_is_in_the_sentence():
+def test_a_rate_that_failed_a_threshold_is_not_sustained():
     def sentence(*checks):
         return headline(with_stage(stored("single-process"), (0, 2), thresholds=checks)).sentence
 
@@ -99,8 +99,22 @@ def test_a_threshold_that_failed_at_the_sustained_rate_is_in_the_sentence():
     died = replace(failed[0], why="the app was killed")
 
     assert sentence(replace(failed[0], ok=True), died) == plain
-    assert sentence(failed[0]) == f"{plain} At 4,000 RPS, the threshold failed."
-    assert sentence(replace(failed[0], ok=True), *failed).endswith(" At 4,000 RPS, 4 of 5 thresholds failed.")
+    lower = plain.replace("4,000", "1,000")
+    assert sentence(failed[0]) == f"{lower} At 4,000 RPS, the threshold failed."
+    assert (
+        sentence(replace(failed[0], ok=True), *failed) == f"{lower} At 4,000 RPS, 4 of 5 thresholds failed."
+    )
+
+
+def test_a_run_whose_only_rate_failed_a_threshold_says_that_it_is_not_sustained():
+    results = stored("single-process")
+    only = with_configuration(results, stages=results.configurations[0].stages[:1])
+    broken = with_stage(only, thresholds=(ThresholdResult("errors < 1%", ok=False, value=0.25),))
+
+    assert headline(only).is_sustained
+    assert not headline(broken).is_sustained
+    assert " is not sustained: the threshold failed; " in headline(broken).sentence
+    assert conclusion(broken.configurations).startswith("No offered rate was sustained")
 
 
 def test_of_an_engine_without_response_times_the_latency_is_the_duration():
@@ -125,7 +139,7 @@ def test_of_several_configurations_the_best_one_is_named():
     [
         (Limit.HOST_CPU, "the limit is the host’s CPU (proven)."),
         (Limit.CONNECTION, "the limit is setting up connections (proven)."),
-        (Limit.POOL, "the limit is the app’s pool of connections to db (proven)."),
+        (Limit.POOL, "the limit is the pool of connections to db (proven)."),
         (Limit.SERVICE, "the limit is db (proven)."),
         (Limit.GENERATOR, "the load generator is the limit, so the service’s limit is unknown."),
         (Limit.UNDETERMINED, "the data do not show what limits it."),

@@ -44,7 +44,8 @@ def mixes(draw) -> Results:
 
 
 def holds(stage: Stage) -> bool:
-    return stage.verdict.code is Limit.WITHIN_CAPACITY and stage.validity.status is not Validity.INVALID
+    kept_up = stage.verdict.code is Limit.WITHIN_CAPACITY and stage.validity.status is not Validity.INVALID
+    return kept_up and all(threshold.ok for threshold in stage.thresholds)
 
 
 @given(mixes())

@@ -144,10 +144,12 @@ def test_the_conclusion_names_the_rate_of_users():
 
 def test_users_who_were_cut_off_are_explained():
     made = scenario_trial(users(window_s=60, pause_s=20.0, timeout_s=10), window_s=60.0)
-    spec = SPEC.replace(b"duration: 10s", b"duration: 60s")
+    whole = SPEC.replace(b"duration: 10s", b"duration: 60s")
+    spec, _, _ = whole.partition(b"thresholds:")
 
     text = render_markdown(results(made, spec))
 
+    assert "20 users/s is not sustained: 2 of 4 thresholds failed" in render_markdown(results(made, whole))
     assert "153 users were still under way 10 s (the timeout) after the window" in text
     comment = Draft(results(made, spec)).render(10_000)
     assert "153 users were still under way" in comment.partition("<details>")[0]

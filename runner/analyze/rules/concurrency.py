@@ -11,22 +11,28 @@ from runner.analyze.growth import grew, queue_is_full
 from runner.analyze.kernel_counters import gc_evidence
 from runner.analyze.little import Little, little
 from runner.analyze.rules.idle_cpu import IDLE_HOST, CpuUse, cpu_use
+from runner.analyze.rules.not_accepted import not_accepted
 from runner.analyze.rules.parts import host_cpu, host_name, word
 from runner.analyze.rules.peers import Connections, connections, waiting_evidence
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
+from runner.analyze.rules.slow_part import unequal_requests_evidence, unequal_requests_phrase
 from runner.analyze.rules.threads import wanted_evidence
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
 from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.stage_results import Stage
 
-UNEQUAL: Final = 10.0
-"""Median duration of a mix's slowest request, divided by that of its fastest; our own bound."""
 _MIN_IN_FLIGHT: Final = 2.0
 _SOME: Final = 0.5
 """Connections that waited for locks, on average, from which these are worth a sentence."""
 _ADVICE: Final = "look for a limited resource: workers, threads, a connection pool, a lock, a slow dependency"
 _ADVICE_OF_PEER: Final = "look for locks, slow statements and waits for disk in {}"
+_ADVICE_OF_LOCKS: Final = (
+    "find what holds the locks in {} (PostgreSQL: pg_blocking_pids()), and hold them for a shorter time "
+    "or on fewer rows; more connections or CPU do not help"
+)
+_MOSTLY: Final = 0.5
+"""Share of what waits that waits for locks, or to be accepted, from which that is what to look at."""
 
 
 def _judge(stage: Stage, cores: int | None) -> Judgement:
@@ -69,23 +75,34 @@ def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
             f"{cpu.wanted:.2f}"
         )
     peer = next((it for it in connections(stage) if it.all_waited), None)
+    queued = not_accepted(stage, peer, known.in_flight)
+    more = f"{queued.phrase if queued else ''}{unequal_requests_phrase(stage)}"
     return Finding(
         Limit.APP_CONCURRENCY,
         Confidence.HINT if cpu.is_doubtful else Confidence.LIKELY,
         f"{known.in_flight:,.0f} requests were in flight on average while {host}: they {may}waited "
-        f"inside the service, not for CPU{_for_whom(stage, peer)}",
+        f"inside the service, not for CPU{_for_whom(stage, peer)}{more}",
         (
             Evidence("requests in flight", known.in_flight, "requests"),
             *_idle(stage, cpu, cores),
             Evidence("rate x response time (Little's law)", known.expected, "requests"),
             *(waiting_evidence(stage, peer.service) if peer else ()),
             *(lock_evidence(stage, peer.service) if peer else ()),
-            *_unequal_requests(stage),
+            *([queued.evidence] if queued else ()),
+            *unequal_requests_evidence(stage),
             *gc_evidence(stage),
         ),
-        _ADVICE_OF_PEER.format(peer.service) if peer else _ADVICE,
+        f"{queued.advice if queued else ''}{_advice(stage, peer)}",
         word(peer.service) if peer else UNSET,
     )
+
+
+def _advice(stage: Stage, peer: Connections | None) -> str:
+    if peer is None:
+        return _ADVICE
+    locked = lock_waits(stage, peer.service) or 0.0
+    advice = _ADVICE_OF_LOCKS if locked >= max(_SOME, _MOSTLY * peer.waiting) else _ADVICE_OF_PEER
+    return advice.format(peer.service)
 
 
 def _idle(stage: Stage, cpu: CpuUse, cores: int) -> Iterator[Evidence]:
@@ -111,18 +128,6 @@ def _for_whom(stage: Stage, peer: Connections | None) -> str:
         f"; {peer.waiting:.1f} of {peer.established:.1f} connections to {peer.service} waited for a "
         "response, which it gave slowly without using up a processor: locks, disk or a dependency of its own"
     )
-
-
-def _unequal_requests(stage: Stage) -> Iterator[Evidence]:
-    """Yield the durations of two requests of a mix that differ so much that they did not wait for the same.
-
-    A lack of CPU slows down all requests of a process; a pool or a lock, only those that need it.
-    """
-    medians = {name: part.duration_ms.p50 for name, part in stage.request_parts.items()}
-    known = sorted((median, name) for name, median in medians.items() if median is not None)
-    if len(known) > 1 and known[-1][0] > UNEQUAL * known[0][0]:
-        for median, name in (known[-1], known[0]):
-            yield Evidence(f"median duration of {name}", median, "ms")
 
 
 def _ruled_out(why: str) -> RuledOut:

@@ -92,7 +92,7 @@ def _files(stage: Stage) -> Match | None:
         return None
     return exhausted(
         f"{title(stage, full.scope)} had {full.used:,.0f} of at most {full.limit:,.0f} files open, "
-        "so it could not accept another connection",
+        "so it could hardly open another file or accept another connection",
         (_files_evidence(full),),
         "raise its limit of open files (ulimit -n, LimitNOFILE), or close connections sooner",
     )

@@ -26,6 +26,9 @@ from runner.core.stage_results import Stage
 from runner.core.status_advice import check_request, stage_advice
 
 _MOST_FAILED: Final = 0.5
+_OF_ONE: Final = 0.9
+"""Share of the refused requests from which those of one kind are named as their source; our own bound."""
+_SMALL_PART: Final = 0.75
 _SHOWN: Final = 8
 _NODES_SHOWN: Final = 3
 _REFUSED: Final = frozenset(
@@ -142,7 +145,7 @@ def _judge_counts(stage: Stage) -> Judgement:
         Finding(
             Limit.ERROR,
             Confidence.PROVEN if total >= _MOST_FAILED * scheduled else Confidence.LIKELY,
-            f"{summary}, {_mostly(failures, requests.statuses or {})}",
+            f"{summary}, {_mostly(failures, requests.statuses or {})}{_of_one_request(stage, name)}",
             (
                 *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
@@ -195,6 +198,18 @@ def _refused_share(requests: Requests) -> float:
 
 def _refused(requests: Requests) -> dict[str, int]:
     return {kind: count for kind, count in requests.failures.items() if kind in _REFUSED and count}
+
+
+def _of_one_request(stage: Stage, named: str) -> str:
+    """Return that nearly all refused requests of a mix are of one kind, which is a small part of it."""
+    total, scheduled = sum(_refused(stage.requests).values()), stage.requests.scheduled
+    if named:
+        return ""
+    for name, part in stage.request_parts.items():
+        refused = sum(_refused(part.requests).values())
+        if refused >= _OF_ONE * total and part.requests.scheduled <= _SMALL_PART * scheduled:
+            return f"; {'all' if refused == total else f'{refused:,}'} of them are requests {name}"
+    return ""
 
 
 def _by_request(stage: Stage) -> tuple[Evidence, ...]:

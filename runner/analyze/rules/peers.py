@@ -1,4 +1,4 @@
-"""The app's connections to services: how many, and how many waited.
+"""The connections of the app, or of a service, to services: how many, and how many waited.
 
 Samples of the app's sockets tell that; where there are none, what the service tells about itself.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.rules.service_statistics import in_use, observed
-from runner.core.codes import Role, is_service
+from runner.core.codes import Role, RoleName, is_service
 from runner.core.findings import Evidence
 from runner.core.observed_results import PeerUsage
 from runner.core.stage_results import Stage
@@ -25,7 +25,7 @@ _TITLE: Final = "requests in flight to {}"
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """All connections of the app's replicas to one service.
+    """All connections of the app's replicas, or of a service, to one service.
 
     Attributes:
         service: Name of the service; of a program outside the experiment its name, or else its address.
@@ -50,15 +50,16 @@ class Connections:
         return self.share >= WAITING
 
 
-def connections(stage: Stage) -> list[Connections]:
-    """Return the app's connections to every service, the one that most requests waited for first."""
+def connections(stage: Stage, of: RoleName = Role.APP) -> list[Connections]:
+    """Return the connections of a part to every service, the one that most requests waited for first."""
     peers: dict[str, list[PeerUsage]] = {}
     for peer in stage.peers:
         is_seen = peer.established[2] and peer.samples >= _LEAST_SAMPLES
-        if is_seen and peer.waiting is not None and _is_of_app(stage, peer):
+        if is_seen and peer.waiting is not None and _is_of(stage, peer, of):
             peers.setdefault(_service_of(peer), []).append(peer)
     known = [_together(*it) for it in peers.items()]
-    known += filter(None, (_as_told(stage, name) for name in observed(stage) if name not in peers))
+    if of == Role.APP:
+        known += filter(None, (_as_told(stage, name) for name in observed(stage) if name not in peers))
     return sorted(known, key=lambda it: -it.waiting)
 
 
@@ -72,10 +73,11 @@ def _as_told(stage: Stage, service: str) -> Connections | None:
     return Connections(service, used.after, min(running.after, used.after), is_constant)
 
 
-def _is_of_app(stage: Stage, peer: PeerUsage) -> bool:
-    """Return whether a connection is one from the app to a service."""
+def _is_of(stage: Stage, peer: PeerUsage, of: RoleName) -> bool:
+    """Return whether a connection is one from a part to another one that is a service."""
     subject = stage.cpu_cores_by_subject.get(peer.subject)
-    return subject is not None and subject.role == Role.APP and (not peer.role or is_service(peer.role))
+    to_service = not peer.role or (is_service(peer.role) and peer.role != of)
+    return subject is not None and subject.role == of and to_service
 
 
 def _service_of(peer: PeerUsage) -> str:
@@ -98,17 +100,22 @@ def _is_steady(peer: PeerUsage) -> bool:
     return most - least <= _STEADY and peer.opened <= average
 
 
+def who(part: RoleName) -> str:
+    """Return how a sentence names what has connections: ``the app``, or a service by its name."""
+    return "the app" if part == Role.APP else part
+
+
 def waits_for(stage: Stage, service: str) -> float | None:
     """Return how many requests were in flight to a service on average; None if that is not known."""
     return next((it.waiting for it in connections(stage) if it.service == service), None)
 
 
-def waiting_evidence(stage: Stage, service: str) -> tuple[Evidence, ...]:
-    """Return how many requests were in flight to a service, and on how many connections."""
-    known = next((it for it in connections(stage) if it.service == service), None)
+def waiting_evidence(stage: Stage, service: str, of: RoleName = Role.APP) -> tuple[Evidence, ...]:
+    """Return how many requests of a part were in flight to a service, and on how many connections."""
+    known = next((it for it in connections(stage, of) if it.service == service), None)
     if known is None:
         return ()
     return (
-        Evidence(f"connections from the app to {service}", known.established, "connections"),
+        Evidence(f"connections from {who(of)} to {service}", known.established, "connections"),
         Evidence(_TITLE.format(service), known.waiting, "requests"),
     )

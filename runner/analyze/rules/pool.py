@@ -1,16 +1,21 @@
-"""The rule for requests that wait inside the app for one of a fixed number of connections to a service."""
+"""The rule for requests that wait for one of a fixed number of connections to a service.
+
+They wait in the app, or in a service between it and another one, such as a pooler before a database.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from runner.analyze.little import little
 from runner.analyze.rules.idle_cpu import CpuUse, cpu_use
 from runner.analyze.rules.parts import word
-from runner.analyze.rules.peers import WAITING, Connections, connections, waiting_evidence
+from runner.analyze.rules.peers import WAITING, Connections, connections, waiting_evidence, who
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
+from runner.analyze.rules.slow_part import unequal_requests_evidence, unequal_requests_phrase
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
-from runner.core.codes import Cause, Confidence, Limit
+from runner.core.codes import Cause, Confidence, Limit, Role, RoleName
 from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.stage_results import Stage
 from runner.core.units import percent
@@ -20,8 +25,9 @@ _QUEUED: Final = 1.5
 bound."""
 _LEAST_QUEUED: Final = 2.0
 _MOSTLY_LOCKED: Final = 0.5
+_MAX_DEPTH: Final = 4
 _ADVICE: Final = (
-    "enlarge the app's pool of connections to {0} (or the number of workers, if each has its own), or "
+    "enlarge {1}'s pool of connections to {0} (or the number of workers, if each has its own), or "
     "shorten the time for which a request holds one; first look for locks and slow statements in {0}, "
     "with which a larger pool would not help"
 )
@@ -29,15 +35,40 @@ _ADVICE: Final = (
 
 def _judge(stage: Stage, cores: int | None) -> Judgement:
     """Match if all of a constant number of connections wait while requests queue and CPU is idle."""
-    known = connections(stage)
-    if not known:
-        return None
-    cpu = cpu_use(stage, cores)
+    pools = list(_pools(stage))
+    cpu = cpu_use(stage, cores) if pools else None
     if cpu is None:
         return None
-    busiest = known[0]
-    why = cpu.busy or _why_room(busiest) or _why_locked(stage, busiest) or _why_none_queued(stage, busiest)
-    return RuledOut(Limit.POOL, why) if why else Match(_finding(stage, busiest, cpu))
+    if cpu.busy:
+        return RuledOut(Limit.POOL, cpu.busy)
+    full = [pool for pool in pools if not _why_not(stage, pool)]
+    return Match(_finding(stage, full[-1], cpu)) if full else RuledOut(Limit.POOL, _why_not(stage, pools[0]))
+
+
+class _Pool(NamedTuple):
+    """The busiest connections of a part, with the number of requests in flight in this part."""
+
+    holder: RoleName
+    used: Connections
+    in_flight: float
+
+
+def _pools(stage: Stage) -> Iterator[_Pool]:
+    """Yield the app's, then those of the service that all of them wait for, and so on."""
+    holder, in_flight = str(Role.APP), _in_flight(stage)
+    for _ in range(_MAX_DEPTH):
+        busiest = next(iter(connections(stage, holder)), None)
+        if busiest is None:
+            return
+        yield _Pool(holder, busiest, in_flight)
+        if not busiest.all_waited:
+            return
+        holder, in_flight = busiest.service, busiest.waiting
+
+
+def _why_not(stage: Stage, pool: _Pool) -> str:
+    """Return the number that shows that requests did not wait for these connections; empty if they did."""
+    return _why_room(pool.used) or _why_locked(stage, pool.used) or _why_none_queued(pool)
 
 
 def _why_room(pool: Connections) -> str:
@@ -57,12 +88,12 @@ def _why_locked(stage: Stage, pool: Connections) -> str:
     return f"{count} waited for locks, and so would those of a larger pool"
 
 
-def _why_none_queued(stage: Stage, pool: Connections) -> str:
-    in_flight = _in_flight(stage)
-    if in_flight >= max(_QUEUED * pool.established, pool.established + _LEAST_QUEUED):
+def _why_none_queued(pool: _Pool) -> str:
+    used, in_flight = pool.used, pool.in_flight
+    if in_flight >= max(_QUEUED * used.established, used.established + _LEAST_QUEUED):
         return ""
     return (
-        f"{in_flight:,.0f} requests were in flight for {pool.established:.1f} connections to {pool.service}"
+        f"{in_flight:,.0f} requests were in flight for {used.established:.1f} connections to {used.service}"
     )
 
 
@@ -71,23 +102,27 @@ def _in_flight(stage: Stage) -> float:
     return known.in_flight if known else 0.0
 
 
-def _finding(stage: Stage, pool: Connections, cpu: CpuUse) -> Finding:
-    in_flight = _in_flight(stage)
+def _finding(stage: Stage, full: _Pool, cpu: CpuUse) -> Finding:
+    holder, pool = who(full.holder), full.used
+    within = "" if full.holder == Role.APP else f" in {holder}"
     bound = (WAITING * 100, OWN_BOUND)
     idle = "no processor was used up" if cpu.wanted is None else "the system hardly wanted a processor"
+    most = _QUEUED * pool.established
+    unequal = unequal_requests_phrase(stage)
     return Finding(
         Limit.POOL,
         Confidence.LIKELY,
-        f"the app had {pool.established:.0f} connections to {pool.service} all the time, and waited for a "
-        f"response on {percent(pool.share)} of them, while {in_flight:,.0f} requests were in flight and "
-        f"{idle}: the others waited in the app for a connection",
+        f"{holder} had {pool.established:.0f} connections to {pool.service} all the time, and waited for a "
+        f"response on {percent(pool.share)} of them, while {full.in_flight:,.0f} requests were in "
+        f"flight{within} and {idle}: the others waited in {holder} for a connection{unequal}",
         (
-            *waiting_evidence(stage, pool.service),
+            *waiting_evidence(stage, pool.service, full.holder),
             *lock_evidence(stage, pool.service),
             Evidence(f"connections to {pool.service} that waited", pool.share * 100, "%", *bound),
-            Evidence("requests in flight", in_flight, "requests", _QUEUED * pool.established, OWN_BOUND),
+            Evidence(f"requests in flight{within}", full.in_flight, "requests", most, OWN_BOUND),
+            *unequal_requests_evidence(stage),
         ),
-        _ADVICE.format(pool.service),
+        _ADVICE.format(pool.service, holder),
         word(pool.service),
     )
 

@@ -1,6 +1,7 @@
 """What databases and caches told about themselves, as evidence: connections, and waits for locks.
 
-The specification may give credentials for that; without any, nothing is known and no rule depends on it.
+The specification may give credentials for that. Without any, only PostgreSQL tells of waits for locks, in the
+titles of its processes; no rule depends on the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from runner.core.findings import Evidence
 from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 
-_LOCK_WAITS: Final = ("pg.lock_waits", "mysql.lock_waits")
+_LOCK_WAITS: Final = ("pg.lock_waits", "mysql.lock_waits", "titles.lock_waits")
 _CONNECTIONS: Final = ("pg.connections", "mysql.connections", "redis.clients")
 _RUNNING: Final = ("pg.active", "mysql.running")
 _REFUSED: Final = ("mysql.refused", "redis.rejected_connections")

@@ -23,6 +23,7 @@ from runner.observe.counters.io_waits import IoWaits
 from runner.observe.counters.level import Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.ports import Ports
+from runner.observe.counters.process_titles import ProcessTitles
 from runner.observe.counters.reasons import reason_of
 from runner.observe.counters.series import Readings, When
 from runner.observe.counters.sources import parts_of_system, sources_for
@@ -96,7 +97,7 @@ class Counters:
 
     def _conclude(self, sources: Sequence[Source]) -> None:
         for source in sources:
-            if isinstance(source, Threads | Listeners):
+            if isinstance(source, Threads | Listeners | ProcessTitles):
                 self._readings.set_averages(source.scope, source.over_all())
         self.readable, self.unreadable = self._readings.conclude()
         if self.pages is not None:

@@ -26,6 +26,7 @@ from runner.observe.counters.namespace import namespace_of
 from runner.observe.counters.network import HOST_NETWORK, network_counters
 from runner.observe.counters.node_networks import node_networks
 from runner.observe.counters.ports import Ports
+from runner.observe.counters.process_titles import ProcessTitles
 from runner.observe.counters.threads import Switches, Threads
 from runner.observe.readers import own_group
 from runner.observe.roots import are_foreign
@@ -93,6 +94,8 @@ def _subject(subject: Subject) -> Iterator[Source]:
     yield Threads(subject)
     slow = is_service(subject.role)  # a database may have a process for each connection
     yield FunctionSource(subject.name, "fds", partial(read_files, subject), every_second=not slow)
+    if slow:
+        yield ProcessTitles(subject)
     yield Switches(subject)
     if subject.kind == "cgroup":
         yield FunctionSource(subject.name, "memory", partial(read_group_memory, memory_folder(subject)))

@@ -47,6 +47,8 @@ def _pool(stages: WhyStages) -> Connections | None:
     named = next((one for one in known if service and one.service == service), None)
     if named or stages.limit is not Limit.POOL:
         return named if named and named.all_waited else None
+    if service:  # the pool is in another service, whose requests under way are not drawn
+        return None
     return next((one for one in known if one.all_waited), None)
 
 

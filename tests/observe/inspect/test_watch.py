@@ -5,13 +5,16 @@ import socket
 import threading
 import time
 
+import psutil
 import psycopg
 import pymysql
 import pytest
 import redis
 
 from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.experiment.services import INSPECT_SCHEMES
+from runner.observe.counters.process_titles import ProcessTitles
 from runner.observe.inspect.view import KINDS, CannotInspect, open_view
 from runner.observe.inspect.watch import Inspection
 from tests import databases
@@ -67,6 +70,12 @@ def wait_until_told(url, name):
     view.close()
 
 
+def server_of(url):
+    """Return the server with all its processes, as the subject of an experiment."""
+    with psycopg.connect(url) as connection:
+        return Subject("db", "db", "tree", psutil.Process(connection.info.backend_pid).ppid())
+
+
 @contextlib.contextmanager
 def waiting_for_a_row(connect, begin, url, waits):
     """Let one connection lock a row and another one wait for it, until the server itself tells so."""
@@ -92,8 +101,10 @@ async def test_postgresql_tells_what_its_connections_wait_for(postgresql):
         lambda: psycopg.connect(postgresql), "UPDATE one SET a = a + 1", postgresql, "pg.lock_waits"
     ):
         known = levels(await inspected(postgresql))
+        titles = ProcessTitles(server_of(postgresql)).read()
 
-    assert known["pg.lock_waits"].after == known["pg.active"].after == 1
+    assert known["pg.lock_waits"].after == known["pg.active"].after == titles["titles.lock_waits"].value == 1
+    assert ProcessTitles(server_of(postgresql)).read()["titles.lock_waits"].value == 0
     assert known["pg.idle_in_transaction"].after == 1
     assert (known["pg.connections"].after, known["pg.connections"].limit) == (2, 17)
     assert all(counter.scope == "db" for counter in known.values())
