@@ -216,6 +216,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         parts=_parts(load, offer),
         samples=shown_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
+        proxy_errors=facts.proxy_errors if facts else (),
         slices=with_cpu(slices(load, offer.level_ramp, offer.window_s, all_runs(load)), together),
         thresholds=(),
         validity=validity.NOT_RUN,

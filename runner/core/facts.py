@@ -75,6 +75,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         block: Its place among the blocks of the counter-experiment, from 0; None in runs of versions that
             ran a single one.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
+        proxy_errors: The last messages of the proxy's error log, if requests were refused.
         window_at: When the measured window began: UTC, ISO 8601 with milliseconds; empty if it did not, and
             in runs of versions that did not record it.
     """
@@ -96,6 +97,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     proves: int | None = None
     change: str = ""
     app_output: tuple[str, ...] = ()
+    proxy_errors: tuple[str, ...] = ()
     ramp: Ramp | None = None
     users: int | Ramp | None = None
     block: int | None = None

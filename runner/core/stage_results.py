@@ -141,6 +141,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
             short to matter, or is not known.
         samples: The first response of each failure and status that did not succeed, in part.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
+        proxy_errors: The last messages of the proxy's error log, if requests were refused or got 5xx.
         ramp: How the rate changed over the window; absent where it was constant.
         users: Of the closed model: how many users sent requests, each waiting for its response. A ramp of
             users has the numbers at both ends of the window.
@@ -178,6 +179,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     longest_stall_s: Number = 0.0
     samples: tuple[ResponseSample, ...] = ()
     app_output: tuple[Text, ...] = ()
+    proxy_errors: tuple[Text, ...] = ()
     ramp: Ramp | None = None
     users: Count | Ramp | None = None
     users_per_s: Number | Ramp | None = None

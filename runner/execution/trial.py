@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # runs on one machine need none of them
     from runner.execution.node_watch import NodeWatch
 
 _NODE_INTERVAL_S: Final = 0.5
+_OF_PROXY: Final = ("bad_status", "closed_early", "reset")
+"""Failures that a proxy may be the reason for."""
 """More samples of a node are of no use for peaks over a second, and cost its agent CPU."""
 _LAST_SECOND_S: Final = 1.5
 """A worker reports a second of load within this time after the second began."""
@@ -74,6 +76,7 @@ async def run_trial(
             record.seconds = order.seconds
             await _offer_and_watch(trial, partial(engine, order), stack, context, record)
             record.app_output = await _output_after_errors(stack, record)
+            record.proxy_errors = await _proxy_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
         record.events += lost_events(record.load)
@@ -106,6 +109,13 @@ async def _output_after_errors(stack: Stack, record: Record) -> tuple[str, ...]:
     if not any(status >= SERVER_ERROR for second in seconds for status in second.statuses):
         return ()
     return record.inputs.masked_lines(await stack.app_output())
+
+
+async def _proxy_errors(stack: Stack, record: Record) -> tuple[str, ...]:
+    """Return the end of the proxy's error log if requests failed that it may have caused; else nothing."""
+    seconds = record.load.seconds if record.load else ()
+    refused = any(second.failures.get(kind) for second in seconds for kind in _OF_PROXY)
+    return record.inputs.masked_lines(await stack.proxy_errors()) if refused else ()
 
 
 def not_started(trial: Trial, event: Event) -> TrialFacts:

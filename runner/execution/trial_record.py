@@ -52,6 +52,7 @@ class Record:
     load: LoadFacts | None = None
     loads_so_far: Callable[[], tuple[NodeLoad, ...]] = tuple
     app_output: tuple[str, ...] = ()
+    proxy_errors: tuple[str, ...] = ()
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
     helpers: tuple[int, ...] = ()
@@ -119,6 +120,7 @@ def trial_facts(trial: Trial, stack: Stack | None, record: Record) -> TrialFacts
         change=trial.change,
         block=trial.block,
         app_output=record.app_output,
+        proxy_errors=record.proxy_errors,
         ramp=stage.ramp,
         users=stage.user_level,
         users_per_s=stage.user_rate_level,

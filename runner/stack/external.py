@@ -76,6 +76,10 @@ class ExternalStack:
         """Return nothing: another program reads what the service writes."""
         return ()
 
+    async def proxy_errors(self) -> tuple[str, ...]:
+        """Return nothing, as for the app."""
+        return ()
+
     async def wait_broken(self) -> Event:
         """Wait until one of the processes ends."""
         next_look = trio.current_time()

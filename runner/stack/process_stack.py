@@ -19,6 +19,7 @@ from runner.stack.diagnosis import death_event
 from runner.stack.ports import LOOPBACK
 from runner.stack.programs import Programs, no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult
+from runner.stack.proxy_log import READ_LINES, error_messages
 from runner.stack.watched import WatchedServices
 
 
@@ -63,6 +64,11 @@ class ProcessStack:
         """Return the last lines of each replica."""
         replicas = [command for command in self.commands if command.role == Role.APP]
         return tuple(line for replica in replicas for line in replica.output.lines(QUOTED_LINES))
+
+    async def proxy_errors(self) -> tuple[str, ...]:
+        """Return the last messages of nginx, if there is one."""
+        proxies = [command for command in self.commands if command.role == Role.PROXY]
+        return error_messages(line for proxy in proxies for line in proxy.output.lines(READ_LINES))
 
     async def wait_broken(self) -> Event:
         """Wait until one of the commands dies."""

@@ -162,6 +162,9 @@ class Stack(Protocol):
     async def app_output(self) -> tuple[str, ...]:
         """Return the last lines that the app has written, secrets masked; empty where that is not known."""
 
+    async def proxy_errors(self) -> tuple[str, ...]:
+        """Return the last messages of the proxy's error log, secrets masked; empty where it has none."""
+
     @property
     def broken(self) -> Event | None:
         """Why the stack can no longer be used; None while it can."""

@@ -347,6 +347,21 @@ def test_without_refused_responses_the_results_have_neither_statuses_nor_samples
     assert {"samples", "app_output"}.isdisjoint(stage)
 
 
+def test_the_advice_quotes_the_proxys_error_log_where_the_proxy_may_have_refused_requests():
+    full = "64 worker_connections are not enough"
+
+    def advice(failures, **statuses):
+        offered = load(100, 60, 2.0, 4)
+        changes = {"dropped": 0, "sent": 100, "failures": failures, **statuses}
+        seconds = [replace(second, **changes) for second in offered.seconds]
+        facts = replace(HEALTHY, load=replace(offered, seconds=tuple(seconds)), proxy_errors=("older", full))
+        return stages_of(facts)[0].verdict.findings[0].advice
+
+    assert advice({"reset": 40}).endswith(f"; the proxy's error log ends with: {full}")
+    assert full in advice({"bad_status": 40}, statuses={502: 40})
+    assert full not in advice({"bad_status": 40}, statuses={404: 40})
+
+
 def test_the_advice_for_a_server_error_quotes_the_last_line_of_the_app():
     advice = refused({500: 100}, app_output=("a line", "database is locked")).verdict.findings[0].advice
 

@@ -26,6 +26,7 @@ from runner.core.stage_results import Stage
 from runner.core.status_advice import check_request, stage_advice
 
 _MOST_FAILED: Final = 0.5
+_TOO_MANY: Final = "429"
 _OF_ONE: Final = 0.9
 """Share of the refused requests from which those of one kind are named as their source; our own bound."""
 _SMALL_PART: Final = 0.75
@@ -175,12 +176,18 @@ def _silent(silent: Silence) -> Match:
 def _advice(stage: Stage, request: str, kind: str, status: str) -> str:
     """Return what to do about the most frequent failure, of one request of a mix if only that one has it."""
     if status:
-        return stage_advice(stage, status, request=request)
+        by_proxy = status.startswith("5") or status == _TOO_MANY
+        return stage_advice(stage, status, request=request) + (_logged(stage) if by_proxy else "")
     if kind in _CLOSED:
-        return _CLOSED_ADVICE
+        return f"{_CLOSED_ADVICE}{_logged(stage)}"
     counts = {name: part.requests.failures.get(kind, 0) for name, part in stage.request_parts.items()}
     most = max(counts, key=lambda name: counts[name], default="")
     return _ADVICE.format(check_request(request or most, kind))
+
+
+def _logged(stage: Stage) -> str:
+    """Return the proxy's last error, as the end of a sentence; empty without any."""
+    return f"; the proxy's error log ends with: {stage.proxy_errors[-1]}" if stage.proxy_errors else ""
 
 
 def _refused_most(stage: Stage) -> tuple[str, Requests]:

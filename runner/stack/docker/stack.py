@@ -26,6 +26,7 @@ from runner.stack.exit_status import describe_exit
 from runner.stack.output import printable
 from runner.stack.programs import no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult
+from runner.stack.proxy_log import READ_LINES, error_messages
 from runner.stack.reaper import live_start_ticks
 from runner.stack.secrets import inspect_secrets
 from runner.stack.watched import WatchedServices
@@ -116,13 +117,20 @@ class DockerStack:
     async def app_output(self) -> tuple[str, ...]:
         """Return the last lines of each replica, in the order of the replicas."""
         try:
-            return await self.engine.call(self._app_output)
+            return await self.engine.call(self._output_of, Role.APP, QUOTED_LINES)
         except (EngineRefused, EngineUnavailable):
             return ()
 
-    def _app_output(self) -> tuple[str, ...]:
-        replicas = [container for container in self.containers if container.plan.role == Role.APP]
-        lines = (line for replica in replicas for line in last_lines(self.engine, replica, QUOTED_LINES))
+    async def proxy_errors(self) -> tuple[str, ...]:
+        """Return the last messages of the containers that are a proxy."""
+        try:
+            return error_messages(await self.engine.call(self._output_of, Role.PROXY, READ_LINES))
+        except (EngineRefused, EngineUnavailable):
+            return ()
+
+    def _output_of(self, role: Role, count: int) -> tuple[str, ...]:
+        containers = [container for container in self.containers if container.plan.role == role]
+        lines = (line for container in containers for line in last_lines(self.engine, container, count))
         return tuple(map(printable, lines))
 
     async def wait_broken(self) -> Event:

@@ -16,6 +16,7 @@ from runner.experiment.service_addresses import Addresses
 from runner.stack.docker.exec import run_in_container
 from runner.stack.programs import no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult
+from runner.stack.proxy_log import READ_LINES, error_messages
 from runner.stack.swarm.monitor import Monitor
 from runner.stack.swarm.parts import PartTask
 from runner.stack.swarm.placer import SwarmPlacer
@@ -85,6 +86,12 @@ class SwarmStack:
         replicas = [one for one in self.monitor.tasks if one.part.role == Role.APP]
         outputs = [await self.monitor.last_lines(replica, QUOTED_LINES) for replica in replicas]
         return tuple(line for lines in outputs for line in lines)
+
+    async def proxy_errors(self) -> tuple[str, ...]:
+        """Return the last messages of nginx, if there is one."""
+        proxies = [one for one in self.monitor.tasks if one.part.role == Role.PROXY]
+        outputs = [await self.monitor.last_lines(proxy, READ_LINES) for proxy in proxies]
+        return error_messages(line for lines in outputs for line in lines)
 
     @property
     def parts(self) -> tuple[str, ...]:
