@@ -496,6 +496,19 @@ def test_an_app_without_ports_in_its_own_network_is_at_a_limit_of_connections(sc
     assert ("let the app keep" in found.findings[0].advice) == (scope == "net:app")
 
 
+@pytest.mark.parametrize(("opened", "code"), [(15, "connection-limited"), (4000, "error-limited")])
+def test_an_app_without_ports_in_the_hosts_network_is_told_from_the_generator(opened, code):
+    found = with_counters(
+        counter("ports.in_use", "net:host", after=201, limit=201),
+        requests=requests(failed=4000, failures={"bad_status": 4000}),
+        connections=ConnectionCounts(opened=opened, closed_by_server=0),
+        cpu_cores_by_subject=OF_SERVICE,
+    )
+
+    assert found.code == code
+    assert ("let the app keep" in found.findings[0].advice) == (code == "connection-limited")
+
+
 @pytest.mark.parametrize("scope", ["app", "nginx"])
 @pytest.mark.parametrize("waited_s", [4.0, 0.4])
 def test_a_quota_is_named_as_that_of_the_part_that_it_stopped(scope, waited_s):

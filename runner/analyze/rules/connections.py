@@ -24,6 +24,8 @@ NO_PORT: Final = 0.001
 FILES_FULL: Final = 0.9
 """Share of a process's limit of open files (node_exporter mixin: critical)."""
 PORTS_FULL: Final = 0.95
+_FEW_OPENED: Final = 0.5
+"""Connections of the generator as a share of the ports in use below which another program uses them."""
 _KEEP: Final[Mapping[str, str]] = {
     Role.PROXY: "keep the proxy's connections to the app (proxy.keepalive)",
     Role.FORWARDER: "keep connections to the app",
@@ -116,17 +118,23 @@ def _no_upstream_ports(stage: Stage) -> Match | None:
 def _connector(stage: Stage, ports: CounterReading) -> bool:
     """Return whether the ports of a network can be those of the proxy or the app.
 
-    In the host's network, the generator's own ports count as well; only behind a proxy it then succeeds.
+    In the host's network, the generator's own count as well; it succeeds behind a proxy, or opened too few.
     """
-    if ports.scope != _HOST_NETWORK:
+    if ports.scope != _HOST_NETWORK or _has_proxy(stage):
         return _role_in(stage, ports.scope) in _KEEP
+    opened = stage.connections.opened if stage.connections else None
+    return opened is not None and opened < _FEW_OPENED * (ports.peak or 0.0)
+
+
+def _has_proxy(stage: Stage) -> bool:
     return any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
 
 
 def _role_in(stage: Stage, scope: str) -> str:
-    """Return the role of the part that a network is named after; of the host's network, the proxy."""
+    """Return the role of the part that a network is named after; of the host's, the proxy if there is one."""
     subject = stage.cpu_cores_by_subject.get(scope.removeprefix("net:"))
-    return subject.role if subject else Role.PROXY
+    of_host = Role.PROXY if _has_proxy(stage) else Role.APP
+    return subject.role if subject else of_host
 
 
 def _is_of_generator(stage: Stage, counter: CounterReading) -> bool:
