@@ -145,4 +145,4 @@ def test_accept_queues_of_a_service_are_apart_from_those_of_the_app() -> None:
 def test_a_service_is_observed_as_the_app_is() -> None:
     service = Subject("db", "db", "tree", os.getpid(), start_ticks(os.getpid()))
     families = {source.family for source in sources_for([service]) if source.scope == "db"}
-    assert families == {"threads", "fds", "ctx", "io", "io limits"}
+    assert families == {"threads", "fds", "ctx", "io", "io limits", "titles"}
