@@ -213,6 +213,10 @@ CASES = {
         ),
         ("pool-limited", "likely", "bouncer"),
     ),
+    "a pool whose connections open transactions keep": (
+        judged(*IDLE, gauge("titles.idle_in_transaction", "db", 4.9), peers=(peer(5, 0.0),)),
+        ("pool-limited", "likely", "db"),
+    ),
     "two workers of a service that accept no more": (
         judged(*IDLE, gauge("tcp.accept_queue.5432", "net:db", 36, 511), peers=(peer((2, 80), 40.0),)),
         ("app-concurrency-limited", "likely", "db"),
@@ -437,6 +441,14 @@ def test_a_pool_between_two_services_is_the_holders():
     assert "30 requests were in flight in bouncer" in finding.summary
     assert finding.advice.startswith("enlarge bouncer's pool of connections to db")
     assert (finding.evidence[0].name, finding.evidence[0].value) == ("connections from bouncer to db", 2.0)
+
+
+def test_transactions_that_are_left_open_are_named():
+    finding = CASES["a pool whose connections open transactions keep"][0].findings[0]
+
+    assert "kept a transaction open on 4.9 of them while it did something else" in finding.summary
+    assert finding.advice.startswith("end the transaction on db before")
+    assert "connections to db idle in transaction" in {item.name for item in finding.evidence}
 
 
 def test_connections_that_a_service_does_not_accept_show_that_its_workers_are_busy():

@@ -12,7 +12,7 @@ from runner.analyze.little import little
 from runner.analyze.rules.idle_cpu import CpuUse, cpu_use
 from runner.analyze.rules.parts import word
 from runner.analyze.rules.peers import WAITING, Connections, connections, waiting_evidence, who
-from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
+from runner.analyze.rules.service_statistics import idle_in_transaction, lock_evidence, lock_waits
 from runner.analyze.rules.slow_part import unequal_requests_evidence, unequal_requests_phrase
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role, RoleName
@@ -26,6 +26,11 @@ bound."""
 _LEAST_QUEUED: Final = 2.0
 _MOSTLY_LOCKED: Final = 0.5
 _MAX_DEPTH: Final = 4
+_VERBS: Final = {False: "waited", True: "were in use"}
+_ADVICE_IF_HELD: Final = (
+    "end the transaction on {0} before doing something else that takes time (a call of another service, a "
+    "computation), or enlarge {1}'s pool of connections to {0}"
+)
 _ADVICE: Final = (
     "enlarge {1}'s pool of connections to {0} (or the number of workers, if each has its own), or "
     "shorten the time for which a request holds one; first look for locks and slow statements in {0}, "
@@ -46,11 +51,28 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
 
 
 class _Pool(NamedTuple):
-    """The busiest connections of a part, with the number of requests in flight in this part."""
+    """The busiest connections of a part.
+
+    Attributes:
+        in_flight: Requests in flight in this part.
+        held: Connections on which a transaction was open while the part did something else.
+    """
 
     holder: RoleName
     used: Connections
     in_flight: float
+    held: float
+
+    @property
+    def share(self) -> float:
+        """Share of the connections on which a request was in flight, or a transaction was open."""
+        used = self.used
+        return min(1.0, (used.waiting + self.held) / used.established) if used.established else 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether open transactions keep the connections, and not requests in flight."""
+        return not self.used.all_waited
 
 
 def _pools(stage: Stage) -> Iterator[_Pool]:
@@ -60,7 +82,8 @@ def _pools(stage: Stage) -> Iterator[_Pool]:
         busiest = next(iter(connections(stage, holder)), None)
         if busiest is None:
             return
-        yield _Pool(holder, busiest, in_flight)
+        held = idle_in_transaction(stage, busiest.service) or 0.0
+        yield _Pool(holder, busiest, in_flight, held)
         if not busiest.all_waited:
             return
         holder, in_flight = busiest.service, busiest.waiting
@@ -68,15 +91,16 @@ def _pools(stage: Stage) -> Iterator[_Pool]:
 
 def _why_not(stage: Stage, pool: _Pool) -> str:
     """Return the number that shows that requests did not wait for these connections; empty if they did."""
-    return _why_room(pool.used) or _why_locked(stage, pool.used) or _why_none_queued(pool)
+    return _why_room(pool) or _why_locked(stage, pool.used) or _why_none_queued(pool)
 
 
-def _why_room(pool: Connections) -> str:
+def _why_room(pool: _Pool) -> str:
     """Return the number that shows that the app had a connection left, or could open another one."""
-    count = f"of {pool.established:.1f} connections to {pool.service}"
-    if not pool.all_waited:
-        return f"requests were in flight on {pool.waiting:.1f} {count}"
-    return "" if pool.is_constant else f"the number {count} changed"
+    used = pool.used
+    count = f"of {used.established:.1f} connections to {used.service}"
+    if pool.share < WAITING:
+        return f"requests were in flight on {used.waiting:.1f} {count}"
+    return "" if used.is_constant else f"the number {count} changed"
 
 
 def _why_locked(stage: Stage, pool: Connections) -> str:
@@ -112,19 +136,33 @@ def _finding(stage: Stage, full: _Pool, cpu: CpuUse) -> Finding:
     return Finding(
         Limit.POOL,
         Confidence.LIKELY,
-        f"{holder} had {pool.established:.0f} connections to {pool.service} all the time, and waited for a "
-        f"response on {percent(pool.share)} of them, while {full.in_flight:,.0f} requests were in "
+        f"{holder} had {pool.established:.0f} connections to {pool.service} all the time, and "
+        f"{_how_used(full)}, while {full.in_flight:,.0f} requests were in "
         f"flight{within} and {idle}: the others waited in {holder} for a connection{unequal}",
         (
             *waiting_evidence(stage, pool.service, full.holder),
             *lock_evidence(stage, pool.service),
-            Evidence(f"connections to {pool.service} that waited", pool.share * 100, "%", *bound),
+            *_held_evidence(full),
+            Evidence(
+                f"connections to {pool.service} that {_VERBS[full.is_held]}", full.share * 100, "%", *bound
+            ),
             Evidence(f"requests in flight{within}", full.in_flight, "requests", most, OWN_BOUND),
             *unequal_requests_evidence(stage),
         ),
-        _ADVICE.format(pool.service, holder),
+        (_ADVICE_IF_HELD if full.is_held else _ADVICE).format(pool.service, holder),
         word(pool.service),
     )
+
+
+def _how_used(full: _Pool) -> str:
+    if not full.is_held:
+        return f"waited for a response on {percent(full.share)} of them"
+    return f"kept a transaction open on {full.held:.1f} of them while it did something else"
+
+
+def _held_evidence(full: _Pool) -> Iterator[Evidence]:
+    if full.is_held:
+        yield Evidence(f"connections to {full.used.service} idle in transaction", full.held, "connections")
 
 
 POOL: Final = Rule(

@@ -16,6 +16,7 @@ from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 
 _LOCK_WAITS: Final = ("pg.lock_waits", "mysql.lock_waits", "titles.lock_waits")
+_IDLE_IN_TRANSACTION: Final = ("pg.idle_in_transaction", "titles.idle_in_transaction")
 _CONNECTIONS: Final = ("pg.connections", "mysql.connections", "redis.clients")
 _RUNNING: Final = ("pg.active", "mysql.running")
 _REFUSED: Final = ("mysql.refused", "redis.rejected_connections")
@@ -26,6 +27,12 @@ _OWN_LIMIT: Final = "its own limit"
 def lock_waits(stage: Stage, service: str) -> float | None:
     """Return how many connections of a service waited for a lock on average; None if that is not known."""
     known = _of(stage, _LOCK_WAITS, service)
+    return known.after if known else None
+
+
+def idle_in_transaction(stage: Stage, service: str) -> float | None:
+    """Return on how many connections a transaction was open while the client did something else."""
+    known = _of(stage, _IDLE_IN_TRANSACTION, service)
     return known.after if known else None
 
 

@@ -6,7 +6,7 @@ as ``postgres: app shop 10.0.0.7(5120) UPDATE waiting`` (setting ``update_proces
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -18,21 +18,24 @@ from runner.observe.counters.members import living
 from runner.observe.proc_files import read_file
 from runner.observe.roots import proc
 
-LOCK_WAITS: Final = "titles.lock_waits"
+_ENDS: Final = {
+    "titles.lock_waits": (b" waiting",),
+    "titles.idle_in_transaction": (b" idle in transaction", b" idle in transaction (aborted)"),
+}
+"""Counter to the ends of the titles of the connections that it counts."""
 _MAX_PROCESSES: Final = 200
 """Of one service; a server with more of them is not counted, which would take too long."""
 _PREFIX: Final = b"postgres: "
-_WAITING: Final = b" waiting"
 
 
 @dataclass(slots=True)
 class ProcessTitles:
-    """Connections of one service that wait for a lock; nothing for what has no such titles."""
+    """Connections of one service that wait, for a lock or for the client; nothing without such titles."""
 
     subject: Subject
     family: str = "titles"
     every_second: bool = True
-    _waiting: list[int] = field(default_factory=list)
+    _read: list[dict[str, int]] = field(default_factory=list)
 
     @property
     def scope(self) -> str:
@@ -45,12 +48,18 @@ class ProcessTitles:
         if not titles:
             self.every_second = False
             return {}
-        self._waiting.append(sum(title.endswith(_WAITING) for title in titles))
-        return {LOCK_WAITS: gauge(self._waiting[-1], "connections")}
+        self._read.append({name: sum(map(_ending(ends), titles)) for name, ends in _ENDS.items()})
+        return {name: gauge(count, "connections") for name, count in self._read[-1].items()}
 
     def over_all(self) -> dict[str, Level]:
         """Return the average of all readings."""
-        return {LOCK_WAITS: gauge(fmean(self._waiting), "connections")} if self._waiting else {}
+        if not self._read:
+            return {}
+        return {name: gauge(fmean(read[name] for read in self._read), "connections") for name in _ENDS}
+
+
+def _ending(ends: tuple[bytes, ...]) -> Callable[[bytes], bool]:
+    return lambda title: title.endswith(ends)
 
 
 def _titles(pids: list[int]) -> Iterator[bytes]:

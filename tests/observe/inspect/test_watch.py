@@ -104,6 +104,7 @@ async def test_postgresql_tells_what_its_connections_wait_for(postgresql):
         titles = ProcessTitles(server_of(postgresql)).read()
 
     assert known["pg.lock_waits"].after == known["pg.active"].after == titles["titles.lock_waits"].value == 1
+    assert titles["titles.idle_in_transaction"].value == 1
     assert ProcessTitles(server_of(postgresql)).read()["titles.lock_waits"].value == 0
     assert known["pg.idle_in_transaction"].after == 1
     assert (known["pg.connections"].after, known["pg.connections"].limit) == (2, 17)
