@@ -54,6 +54,15 @@ own_network = pytest.mark.skipif(
 )
 
 
+def run_in_own_network(cli, script) -> subprocess.CompletedProcess:
+    """Run a shell's script to its success in network and mount namespaces of its own."""
+    words = ["unshare", "-rnm", "sh", "-c", script]
+    pipes = {"capture_output": True, "text": True}
+    done = subprocess.run(words, cwd=cli.folder, env=cli.environment, check=False, **pipes)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 @own_network
 @pytest.mark.parametrize(
     ("engine", "is_tried_without"), [("builtin", True), pytest.param("k6", False, marks=pytest.mark.k6)]
@@ -73,16 +82,8 @@ def test_with_both_confirmations_it_is_loaded(cli, engine, is_tried_without):
         exit $code
     """
 
-    done = subprocess.run(
-        ["unshare", "-rnm", "sh", "-c", script],
-        cwd=cli.folder,
-        env=cli.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_own_network(cli, script)
 
-    assert done.returncode == 0, done.stderr
     refusal = "far.example is 192.0.2.1, which is not this machine: confirm that you are"
     assert (refusal in done.stderr) == is_tried_without
     report = (cli.folder / "run" / "results.json").read_text()
@@ -110,16 +111,8 @@ def test_of_a_name_with_two_addresses_one_or_all_are_used_and_the_report_says_wh
         exit $code
     """
 
-    done = subprocess.run(
-        ["unshare", "-rnm", "sh", "-c", script],
-        cwd=cli.folder,
-        env=cli.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_own_network(cli, script)
 
-    assert done.returncode == 0, done.stderr
     one, two = ((cli.folder / name).read_text().count('"GET / HTTP/1.1" 200') for name in ("one", "two"))
     report = (cli.folder / "run" / "report.md").read_text()
     if resolve == "first":
