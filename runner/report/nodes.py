@@ -118,7 +118,7 @@ def _load(load: NodeLoadResults) -> list[str]:
     return [
         f"{load.workers:,}",
         number_format.share(load.share),
-        f"{load.planned:,}",
+        f"{load.planned:,}" if load.planned else NOT_APPLICABLE,  # users who wait follow no schedule
         number_format.rate(load.ceiling_rps),
         f"{clock.offset_s:+,.6f}" if clock else NOT_MEASURED,
         number_format.ms(clock.error_ms) if clock else NOT_MEASURED,

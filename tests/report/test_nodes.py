@@ -20,7 +20,7 @@ from runner.report.counter_tables import not_readable
 from runner.report.csv_table import render_csv
 from runner.report.junit import render_junit
 from runner.report.markdown import render_markdown
-from runner.report.nodes import MOST_NODES, beyond_one_node, cpu_by_node, left_out
+from runner.report.nodes import MOST_NODES, beyond_one_node, cpu_by_node, left_out, load_by_node
 from runner.report.page.render import render_page
 from runner.report.summary import doubts, summary_rows
 from runner.report.system_text import described
@@ -116,6 +116,15 @@ def test_a_rate_that_no_node_could_offer_alone_is_pointed_out() -> None:
         "No node alone could have offered 4,000 RPS: the highest maximum rate is 3,100 RPS, of load-2."
     )
     assert beyond_one_node(RESULTS.configurations[0].stages[:1]) == ""
+
+
+def test_users_who_wait_for_responses_have_no_requests_due_on_a_node() -> None:
+    stage = _short()
+    waiting = [replace(node, load=node.load and replace(node.load, planned=0)) for node in stage.nodes]
+    closed = load_by_node([replace(stage, nodes=tuple(waiting))])
+
+    due = [line.split("|")[4].strip() for line in closed.splitlines() if line.startswith("| 4,000 RPS")]
+    assert due == ["–", "–"]
 
 
 def test_of_very_many_nodes_the_busiest_are_shown_and_the_others_counted() -> None:
