@@ -35,6 +35,7 @@ _BY_ERRNO: Final[Mapping[int | None, tuple[str, str]]] = {
     errno.EAGAIN: _PROCESSES,
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
+    errno.EFBIG: ("a file is larger than this process may write", "raise the limit `ulimit -f`"),
     errno.EROFS: ("a file system is read-only", "set TMPDIR to a folder that is writable"),
 }
 
@@ -95,6 +96,8 @@ def _has_current_folder() -> bool:
 def _reason(error: BaseException) -> tuple[str, str] | None:
     if isinstance(error, MemoryError):
         return _MEMORY
+    if isinstance(error, FileNotFoundError) and not Path("/proc/self").exists():
+        return "the folder /proc is empty", "mount it: `mount -t proc proc /proc`"
     if isinstance(error, OSError):
         return _BY_ERRNO.get(error.errno)
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from runner.importers.errors import refused
+from runner.importers.errors import unreadable
 
 
 class NameValue(msgspec.Struct, frozen=True):
@@ -108,7 +108,7 @@ def read_entries(log: bytes | msgspec.Raw) -> list[Entry]:
     try:
         entries = msgspec.json.decode(log, type=Log).entries
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise refused(f"it is no valid HAR: {error}") from None
+        raise unreadable(error, "HAR") from None
     times = [entry.started_ms for entry in entries]
     if None in times:
         return entries

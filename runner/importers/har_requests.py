@@ -49,6 +49,15 @@ def _headers(request: HarRequest, body: Body | None) -> Iterable[tuple[str, Text
         if not (_BROWSERS_OWN.fullmatch(name) or own or default or name == "cookie" or name in seen):
             seen.add(name)
             yield one.name, "text/html" if name == "accept" and value.startswith("text/html,") else value
+    if body is not None and not header(request.headers, "content-type"):
+        yield from _type_of(request, body)
+
+
+def _type_of(request: HarRequest, body: Body) -> Iterable[tuple[str, Text]]:
+    """Yield the type of a body whose header was not recorded, unless the engine sends that type anyway."""
+    kind = (request.post_data.mime_type or "").strip() if request.post_data else ""
+    if kind and (body.kind == "body" or (body.kind == "json" and media_type(kind) != "application/json")):
+        yield "Content-Type", kind
 
 
 def _sent_from(request: HarRequest, target: Target) -> Iterable[tuple[str, Text]]:

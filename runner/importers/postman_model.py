@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from runner.importers.errors import refused
+from runner.importers.errors import unreadable
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def read_collection(content: bytes) -> Collection:
     try:
         return msgspec.json.decode(content, type=Collection)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise refused(f"it is no valid Postman collection: {error}") from None
+        raise unreadable(error, "Postman collection") from None
 
 
 def text_of(value: Any) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.importers.access_log import draft_of_log, is_access_log
 from runner.importers.draft import Draft
-from runner.importers.errors import refused
+from runner.importers.errors import refused, unreadable
 from runner.importers.har import draft_of_har
 from runner.importers.json_text import decoded
 from runner.importers.openapi import draft_of_openapi
@@ -74,7 +74,7 @@ def _draft_of_json(content: bytes) -> Draft:
         keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         hint = "of logs, only the formats common and combined are known" if _is_json_lines(content) else ""
-        raise refused(f"it is no valid JSON: {error}", hint) from None
+        raise unreadable(error, "JSON", hint) from None
     for key, reader in _READERS.items():
         if key in keys:
             return reader(content, keys)

@@ -301,6 +301,7 @@ def test_with_low_limits_a_command_works_or_says_what_to_raise(cli, command, lim
         (RuntimeError("can't start new thread"), "processes or threads"),
         (MemoryError(), "not enough memory"),
         (OSError(errno.EROFS, "Read-only file system"), "read-only"),
+        (OSError(errno.EFBIG, "File too large", "a.txt"), "than this process may write: a.txt"),
         (ExceptionGroup("", [ValueError(), ExceptionGroup("", [MemoryError()])]), "not enough memory"),
     ],
 )
@@ -313,6 +314,15 @@ def test_what_runs_out_is_named_wherever_it_is_noticed(error, words):
         assert isinstance(fault, EnvironmentLacks)
         assert words in fault.message
         assert fault.hint
+
+
+def test_a_machine_without_proc_is_told_to_mount_it(monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) != "/proc/self")
+
+    fault = resource_fault(FileNotFoundError(errno.ENOENT, "No such file", "/proc/meminfo"))
+
+    assert fault is not None
+    assert fault.message == "the folder /proc is empty: /proc/meminfo"
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,25 @@ def test_a_large_body_is_sent_as_text_and_unchanged():
     assert request["headers"] == {"Content-Type": "application/json"}
 
 
+@pytest.mark.parametrize(
+    ("post", "headers"),
+    [
+        ({"mimeType": "text/xml", "text": "<a/>"}, {"Content-Type": "text/xml"}),
+        (
+            {"mimeType": "application/hal+json", "text": "{}"},
+            {"Content-Type": "application/hal+json"},
+        ),
+        ({"mimeType": "application/json", "text": "{"}, {"Content-Type": "application/json"}),
+        ({"mimeType": "application/json", "text": "{}"}, None),  # the engine sends it
+        ({"text": "<a/>"}, None),
+    ],
+)
+def test_a_body_keeps_its_type_without_a_header_of_it(post, headers):
+    recording = har(entry("http://h/x", "POST", post=post))
+
+    assert recording.request("post-x").get("headers") == headers
+
+
 @pytest.mark.parametrize("depth", [90, 300, 800, 5000])
 def test_json_of_any_depth_is_sent_as_it_was(depth):
     text = '{"a":' * depth + "1" + "}" * depth
@@ -336,7 +355,7 @@ def changed(**changes):
         (b'{"log": {"entries": []}}', "no request to an http or https URL"),
         (b'{"log": {"entries": [{"request": {"method": "GET", "url": "x"}}]}}', "no request to an http"),
         (changed(url=7), "it is no valid HAR"),
-        (b'{"log": ' + b"[" * 100_000, "no valid JSON"),
+        (b'{"log": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"log": {"entries": ', "no valid JSON"),
         (b"\xff\xfe{", "it is not UTF-8"),
         (b"", "it is empty"),

@@ -205,3 +205,12 @@ def test_variables_in_variables_end():
 def test_a_damaged_collection_is_refused(content, words):
     with pytest.raises(UsageError, match=words):
         draft_of(json.dumps(content).encode())
+
+
+@pytest.mark.parametrize("key", ["item", "log"])
+def test_a_file_that_is_nested_too_deeply_says_so(key):
+    folders, depth = b'{"name": "f", "item": [', 3000
+    content = b'{"info": {"name": "x"}, "%s": [' % key.encode() + folders * depth + b"]}" * depth + b"]}"
+
+    with pytest.raises(UsageError, match="it is nested too deeply"):
+        draft_of(content)
