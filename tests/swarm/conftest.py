@@ -45,7 +45,7 @@ def nodes() -> Iterator[Cluster]:
     """The swarm, for fixtures that need more than one test; tests take `swarm`."""
     subprocess.run([sys.executable, _INFRA / "images" / "build.py"], check=True, capture_output=True)
     kept = os.environ.get(KEPT)
-    cluster = Cluster(kept or str(os.getpid()), len(SKEWS_S), SKEWS_S)
+    cluster = Cluster(kept or str(os.getpid()), len(SKEWS_S), SKEWS_S, spends_memory=True)
     images = [recipe.name for recipe in STAND_INS.values()]
 
     def fill() -> None:
