@@ -62,8 +62,8 @@ class Cluster:
         name: Part of the names of its folder, namespaces and control groups.
         size: How many nodes it has.
         skews_s: By how many seconds the monotonic clock of each node is ahead of this machine's.
-        spends_memory: Whether engines use 30 MB more each, so that what they start of themselves for each network
-            and container takes a fifth less CPU: for tests, not for measurements.
+        spends_memory: Whether engines use 30 MB more each, so that what they start of themselves for each
+            network and container takes a fifth less CPU: for tests, not for measurements.
     """
 
     name: str

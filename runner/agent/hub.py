@@ -14,11 +14,11 @@ from functools import partial
 from runner.agent.kinds import KINDS, MODULES
 from runner.agent.observation import load_observer
 from runner.cluster import hub
-from runner.cluster.agent import Abilities, live
+from runner.cluster.agent import Abilities, live_beside_hub
 from runner.cluster.own_agent import fork_agent
 
 gc.freeze()
 gc.enable()
 
 if __name__ == "__main__":
-    hub.main(fork_agent(partial(live, Abilities(MODULES, KINDS, load_observer))))
+    hub.main(fork_agent(partial(live_beside_hub, Abilities(MODULES, KINDS, load_observer))))

@@ -147,13 +147,14 @@ def _obey(message: Down, processes: AgentProcesses, asks: AgentAsks) -> None:
         asks.obey(order)
 
 
-async def run(node: str, plan: AgentPlan, abilities: Abilities) -> int:
+async def run(node: str, plan: AgentPlan, abilities: Abilities, *, beside_hub: bool = False) -> int:
     """Join the hub and serve; returns the exit status.
 
     Args:
         node: Name of the node.
         plan: Of the run.
         abilities: What the runner may ask of this agent.
+        beside_hub: Whether the hub writes to the same standard error: its last words are then the last ones.
     """
     with trio.move_on_after(plan.expires_s):
         try:
@@ -161,13 +162,15 @@ async def run(node: str, plan: AgentPlan, abilities: Abilities) -> int:
         except CannotJoin as error:
             return _ended(str(error), NOT_ADMITTED)
         try:
-            return await _serve(Agent(node, plan, stream, reader), abilities)
+            reason = await _serve(Agent(node, plan, stream, reader), abilities)
         finally:
             await trio.aclose_forcefully(stream)
+        return HUB_GONE if beside_hub else _ended(reason, HUB_GONE)
     return _ended(f"its order has expired after {plan.expires_s:g} s", EXPIRED)
 
 
-async def _serve(agent: Agent, abilities: Abilities) -> int:
+async def _serve(agent: Agent, abilities: Abilities) -> str:
+    """Serve until the hub is gone; returns why it is."""
     reason = ""
     try:
         await agent.serve(abilities)
@@ -175,7 +178,7 @@ async def _serve(agent: Agent, abilities: Abilities) -> int:
         reason = str(first_of(gone))
     except* trio.BrokenResourceError:
         reason = reason or "the connection to the hub broke"
-    return _ended(reason, HUB_GONE)
+    return reason
 
 
 def _ended(reason: str, status: int) -> int:
@@ -198,11 +201,12 @@ def main(abilities: Abilities) -> None:
             plan = msgspec.json.decode(content.read(_LONGEST_PLAN), type=AgentPlan)
     except (OSError, ValueError) as error:
         sys.exit(_ended(f"{file} cannot be read: {error}", MISUSED))
-    sys.exit(live(abilities, node, plan))
+    sys.setrecursionlimit(MOST_FRAMES)
+    sys.exit(trio.run(_run_until_signal, node, plan, abilities, False))
 
 
-def live(abilities: Abilities, node: str, plan: AgentPlan) -> int:
-    """Be an agent until a signal or the loss of the hub; returns the exit status.
+def live_beside_hub(abilities: Abilities, node: str, plan: AgentPlan) -> int:
+    """Be the agent beside the hub until a signal or the loss of the hub; returns the exit status.
 
     Args:
         abilities: What the runner may ask of it.
@@ -210,13 +214,13 @@ def live(abilities: Abilities, node: str, plan: AgentPlan) -> int:
         plan: Of the run.
     """
     sys.setrecursionlimit(MOST_FRAMES)
-    return trio.run(_run_until_signal, node, plan, abilities)
+    return trio.run(_run_until_signal, node, plan, abilities, True)
 
 
-async def _run_until_signal(node: str, plan: AgentPlan, abilities: Abilities) -> int:
+async def _run_until_signal(node: str, plan: AgentPlan, abilities: Abilities, beside_hub: bool) -> int:
     status = OK
     async with trio.open_nursery() as nursery:
         nursery.start_soon(end_on_signal, nursery.cancel_scope)
-        status = await run(node, plan, abilities)
+        status = await run(node, plan, abilities, beside_hub=beside_hub)
         nursery.cancel_scope.cancel()
     return status

@@ -59,8 +59,8 @@ _MORE_FOR_ALL_S: Final[Seconds] = 4  # of many nodes, each has less time
 _MEASURED_AT_ONCE: Final = 2  # more would make one another's round trips longer
 _BACKLOG: Final = 4096
 _REFUSED_EVERY_S: Final[Seconds] = 1
-_END_WITHIN_S: Final[Seconds] = 0.2
-"""An agent's connection and its process end together."""
+_END_WITHIN_S: Final[Seconds] = 2
+"""The process of an agent ends with its connection."""
 _MOST_FRAMES: Final = 500  # more than agents have, fewer than the runner: see `runner.cluster.agent`
 
 
@@ -136,11 +136,17 @@ class Hub:
         if self._agents.get(agent.node) is not agent:
             return  # another one has taken its place
         del self._agents[agent.node]
-        if self._own and agent.node == self._order.own_node and agent.info.pid == self._own.pid:
+        await self._tell(AgentGone(node=agent.node, reason=await self._explained(agent, reason)))
+
+    async def _explained(self, agent: HubAgent, reason: str) -> str:
+        """Add how its process has ended, if that is the agent beside this hub."""
+        own = self._own
+        is_own = own and agent.node == self._order.own_node and agent.info.pid == own.pid
+        if own and is_own and not agent.was_dropped:
             with trio.move_on_after(_END_WITHIN_S):
-                await self._own.has_ended.wait()
-                reason = f"{reason}; {self._own.end}"
-        await self._tell(AgentGone(node=agent.node, reason=reason))
+                await own.has_ended.wait()
+                return f"{reason}; {own.end}"
+        return reason
 
     async def _report_end(self, own: OwnAgent) -> None:
         """Tell the runner that the agent beside this hub has ended instead of joining."""

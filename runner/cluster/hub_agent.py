@@ -62,6 +62,8 @@ class HubAgent:
         self._waiting = 0
         self._outbox, self._to_send = trio.open_memory_channel[bytes | _TimedPing](_MOST_WAITING)
         self._drop_reason = ""
+        self.was_dropped = False
+        """Whether the hub ended the connection, and the agent's process may go on."""
         self._scope = trio.CancelScope()
         self._pings = 0
         self._awaited: dict[int, _TimedPing] = {}
@@ -83,7 +85,7 @@ class HubAgent:
 
     def drop(self, reason: str) -> None:
         """End the connection."""
-        self._drop_reason = self._drop_reason or reason
+        self._drop_reason, self.was_dropped = self._drop_reason or reason, True
         self._scope.cancel()
 
     def send(self, line: bytes) -> None:

@@ -24,7 +24,7 @@ async def _wait_gone(pid):
             await trio.sleep(0.05)
 
 
-async def test_the_agent_beside_the_hub_is_placed_by_nobody_and_ends_with_the_hub(placer):
+async def test_the_agent_beside_the_hub_is_placed_by_nobody_and_ends_with_the_hub(placer, capfd):
     async with opened(placer) as cluster:
         assert list(placer.processes) == ["agent-2"]
         assert set(await cluster.clocks()) == {"node-1", "node-2"}
@@ -34,6 +34,7 @@ async def test_the_agent_beside_the_hub_is_placed_by_nobody_and_ends_with_the_hu
         await cluster.wait_hub_lost()
         await _wait_gone(worker.pid)
         await _wait_gone(pid)
+    assert "the agent ends" not in capfd.readouterr().err  # the hub's last words are the last ones
 
 
 async def test_a_killed_agent_beside_the_hub_is_explained_and_replaced_by_a_placed_one(placer):
