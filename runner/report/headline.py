@@ -21,7 +21,7 @@ from runner.report.headline_thresholds import failed_there
 from runner.report.limit_phrases import limiting_role, part_name
 from runner.report.markdown_text import unmarked
 from runner.report.prose import title
-from runner.report.stage_choice import failed, limit_or_state, missed
+from runner.report.stage_choice import failed, limit_or_state, missed, probe_result
 from runner.report.without_constant_rate import highest_throughput, level_phrase
 
 
@@ -149,6 +149,11 @@ class Headline:
     def limit_or_state(self) -> str:
         """The verdict's code, or why there is none; empty where no stage was measured."""
         return limit_or_state(self.limited) if self.limited else ""
+
+    @property
+    def outcome(self) -> str:
+        """The verdict's code, without its node, or why a search's rate has none; empty likewise."""
+        return (probe_result(self.limited) or self.limited.verdict.code) if self.limited else ""
 
     @property
     def errors_text(self) -> str:

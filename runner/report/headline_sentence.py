@@ -22,6 +22,7 @@ from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
 from runner.report.stage_choice import (
+    believed,
     constant,
     cut_short,
     measured,
@@ -57,7 +58,7 @@ def verdict_sentence(
     if is_sustained:
         reached = f"{_sustained(best, configurations)}{_cut_off(best.stage)}"
     if limited.stage is best.stage and is_sustained:
-        return f"{reached}; no limit was reached."
+        return f"{reached}{_higher_ramp(best, configurations)}; no limit was reached."
     return f"{reached}; {_limit(best, limited, several=several, is_sustained=is_sustained)}."
 
 
@@ -73,8 +74,29 @@ def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> s
     whole = constant(best.configuration.stages)
     is_highest = all(stage.rate <= best.stage.rate for stage in whole)
     if len(whole) > 1 and best.stage.find is None and is_highest and not missed(whole):
-        return f"The service sustains every offered rate, up to {levels(best.stage)}"
+        every = "every constant rate" if _ramp_above(best) else "every offered rate"
+        return f"The service sustains {every}, up to {levels(best.stage)}"
     return f"The service sustains {_least(best)}{levels(best.stage)}"
+
+
+def _higher_ramp(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
+    """Return that the service completed a ramp to a higher rate, which it did not have to sustain there."""
+    ramp = _ramp_above(best) if len(configurations) == 1 else None
+    if ramp is None or any(not result.ok for result in ramp.thresholds):
+        return ""
+    return f" and completes the ramp from {levels(ramp)}"
+
+
+def _ramp_above(best: Place) -> Stage | None:
+    """Return the ramp with the highest rate above the sustained one that may be believed."""
+    ramps = believed(measured([one for one in best.configuration.stages if one.rate_ramp]))
+    return max(
+        (one for one in ramps if _peak(one) > best.stage.rate and not cut_short(one)), key=_peak, default=None
+    )
+
+
+def _peak(stage: Stage) -> float:
+    return stage.rate_ramp.highest if stage.rate_ramp else 0.0
 
 
 def _cut_off(stage: Stage) -> str:

@@ -180,7 +180,7 @@ def why_missed(stage: Stage) -> str:
     if undecided(stage):
         return "the search could not judge it"
     if stage.find and stage.verdict.code is Limit.WITHIN_CAPACITY:
-        return "the search's conditions failed"
+        return "the search’s conditions failed"
     return _why_failed(stage)
 
 

@@ -92,7 +92,14 @@ def state(stage: Stage) -> str:
 
 def limit_or_state(stage: Stage) -> str:
     """Return the code of the stage's verdict, with its node; else why it has none."""
-    return state(stage) or stage.verdict.name
+    return state(stage) or probe_result(stage) or stage.verdict.name
+
+
+def probe_result(stage: Stage) -> str:
+    """Return why a probe's rate is not sustained although nothing limited it; empty for all other stages."""
+    if stage.find is None or stage.find.holds or stage.verdict.code is not Limit.WITHIN_CAPACITY:
+        return ""
+    return "undecided" if undecided(stage) else "condition failed"
 
 
 def undecided(stage: Stage) -> bool:

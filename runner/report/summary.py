@@ -15,7 +15,7 @@ from runner.report.capacity import shown
 from runner.report.doubts import doubtful
 from runner.report.number_format import NOT_APPLICABLE, plural
 from runner.report.sparkline import rate_sparkline
-from runner.report.stage_choice import state
+from runner.report.stage_choice import probe_result, state
 
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
 """Columns that hold no numbers."""
@@ -87,5 +87,5 @@ def _short(path: str, stage: Stage) -> str:
 
 
 def _verdict(stage: Stage) -> str:
-    validity = stage.validity.status
-    return state(stage) or f"{stage.verdict.name}{'' if validity is Validity.VALID else f' ({validity})'}"
+    validity, verdict = stage.validity.status, probe_result(stage) or stage.verdict.name
+    return state(stage) or f"{verdict}{'' if validity is Validity.VALID else f' ({validity})'}"

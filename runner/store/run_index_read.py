@@ -146,7 +146,7 @@ def _of_results(candidate: Candidate, results: Results) -> RunSummary:
         duration_s=_duration(run.started_at, run.finished_at),
         sentence=short(head.sentence),
         tone=head.tone,
-        verdict=head.limit or "",
+        verdict=head.outcome,
         confidence=head.confidence or "",
         validity=head.validity or "",
         rate=head.rate,

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-SUMMARY_VERSION: Final = 7
+SUMMARY_VERSION: Final = 8
 """Of the content of a summary; a cache of another version is not used."""
 
 Key: TypeAlias = tuple[tuple[str, int, int], ...]

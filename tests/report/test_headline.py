@@ -7,12 +7,14 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.core.codes import Confidence, Limit, StageStatus, Validity
-from runner.core.judgements import StageValidity, ThresholdResult
+from runner.core.judgements import Probe, StageValidity, ThresholdResult
 from runner.core.observed_results import ProgramUsage
 from runner.core.ramp import Ramp
 from runner.report.conclusion import conclusion
 from runner.report.headline import Tone, headline
 from runner.report.markdown_text import unmarked
+from runner.report.page.rows import tone_of
+from runner.report.summary import summary_rows
 from tests.report.stored_results import stored, with_configuration, with_stage
 from tests.report.test_markdown import CASES, case
 
@@ -268,3 +270,39 @@ def test_a_share_that_is_not_the_ratio_of_both_rates_is_named_in_the_sentence():
     results = with_stage(stored("docker-4k"), (0, 0), achieved=0.0)
 
     assert "achieves 1,978 RPS of 4,000 RPS (sustained: 0 %)" in headline(results).sentence
+
+
+@pytest.mark.parametrize(
+    ("fails", "sentence"),
+    [
+        (False, "up to 1,000 RPS and completes the ramp from 100 to 5,000 RPS; no limit was reached."),
+        (True, "up to 1,000 RPS; no limit was reached."),
+    ],
+)
+def test_a_ramp_to_a_higher_rate_is_completed_but_not_sustained(fails, sentence):
+    results = stored("quickstart")
+    stages = results.configurations[0].stages
+    threshold = ThresholdResult("response_time.p95 < 5ms", not fails, 9.0)
+    ramp = replace(stages[-1], ramp=Ramp(100.0, 5_000.0), target_rps=None, thresholds=(threshold,))
+
+    head = headline(with_configuration(results, stages=(*stages, ramp)))
+
+    assert head.sentence == f"The service sustains every constant rate, {sentence}"
+    assert head.rate_text == "1,000 RPS"
+
+
+@pytest.mark.parametrize(
+    ("holds", "outcome", "tone"),
+    [(True, "within-capacity", "good"), (False, "condition failed", "warn"), (None, "undecided", "warn")],
+)
+def test_a_rate_whose_search_conditions_failed_is_not_called_within_capacity(holds, outcome, tone):
+    results = stored("quickstart")
+    stage = results.configurations[0].stages[0]
+    validity = replace(stage.validity, status=Validity.SUSPECT)
+    probe = replace(stage, find=Probe("find", 1, holds, "", ()), validity=validity)
+    probed = with_configuration(results, stages=(probe,))
+    head = headline(probed)
+
+    assert (head.outcome, head.limit_or_state) == (outcome, outcome)
+    assert summary_rows(probed)[0]["verdict"] == f"{outcome} (suspect)"
+    assert tone_of(probe) == tone

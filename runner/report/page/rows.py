@@ -12,7 +12,7 @@ from runner.core.stage_results import Stage
 from runner.report.capacity import shown
 from runner.report.prose import title
 from runner.report.request_tables import parts, share
-from runner.report.stage_choice import limit_or_state
+from runner.report.stage_choice import limit_or_state, probe_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def tone_of(stage: Stage) -> str:
         return ""
     if stage.validity.status is Validity.INVALID or stage.status is StageStatus.FAILED:
         return "bad"
+    if probe_result(stage):
+        return "warn"
     return "good" if stage.verdict.code is Limit.WITHIN_CAPACITY else "warn"
 
 
