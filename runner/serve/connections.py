@@ -1,4 +1,4 @@
-"""TCP connections of the web server, each bounded: how many, how long a client may not read, how it ends.
+"""TCP connections of the web server, each bounded: how many, how long a client may be silent, how it ends.
 
 Hypercorn's worker for trio speaks HTTP on them. It shields what it sends from being cancelled, so without
 this a client that never reads would keep the process from ending, and hold its response in memory for ever.
@@ -15,6 +15,7 @@ from typing import Final, TypeAlias, cast
 import trio
 from h11 import Request
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -34,10 +35,15 @@ _Stream: TypeAlias = trio.SSLStream[trio.SocketStream]
 
 
 class Connection:
-    """A stream as Hypercorn uses it, whose sending takes a bounded time."""
+    """A stream as Hypercorn uses it, whose sending takes a bounded time.
+
+    Attributes:
+        is_idle: Whether no whole request has arrived that is not responded to.
+    """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.socket = stream.socket
+        self.is_idle = True
         self._stream = stream
 
     async def send_all(self, data: bytes) -> None:
@@ -84,6 +90,12 @@ class _Http1(H11Protocol):
 class _Server(TCPServer):
     """Serves one connection; one that the client has closed is over at once."""
 
+    async def protocol_send(self, event: Event) -> None:
+        """Send what the protocol has to say, and note whether a response is under way."""
+        if isinstance(event, Updated):
+            cast(Connection, self.stream).is_idle = event.idle
+        await super().protocol_send(event)
+
     async def run(self) -> None:
         """Serve it until it ends."""
         socket = self.stream.socket
@@ -127,18 +139,20 @@ async def serve_connections(
     """
     config, context = _config(), WorkerContext(None)
     limiter = trio.CapacityLimiter(MAX_CONNECTIONS)
-    open_ones: set[Connection] = set()
+    open_ones: dict[Connection, None] = {}
 
     async def handle(stream: trio.SocketStream) -> None:
         connection = Connection(stream)
-        open_ones.add(connection)
+        open_ones[connection] = None
         try:
+            if len(open_ones) > MAX_CONNECTIONS:
+                _make_room(open_ones)
             async with limiter:
                 await _Server(app, config, context, ConnectionState({}), cast(_Stream, connection))
         except Exception:  # noqa: BLE001  (a fault in one connection must not end the others)
             connection.abort()
         finally:
-            open_ones.discard(connection)
+            open_ones.pop(connection, None)
 
     async with trio.open_nursery() as handlers:
         async with trio.open_nursery() as accepting:
@@ -152,6 +166,14 @@ async def serve_connections(
         for connection in list(open_ones):
             connection.abort()
         handlers.cancel_scope.cancel()
+
+
+def _make_room(open_ones: dict[Connection, None]) -> None:
+    """Close the oldest connection that has sent no whole request; those that do must not wait for it."""
+    oldest = next((one for one in open_ones if one.is_idle), None)
+    if oldest is not None:
+        del open_ones[oldest]
+        oldest.abort()
 
 
 def _config() -> Config:

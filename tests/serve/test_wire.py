@@ -14,6 +14,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from runner.serve.connections import MAX_CONNECTIONS
 from tests.preloaded.client import BYTECODE, popen
 from tests.serve.conftest import WITHIN_S, Served
 from tests.serve.folders import add_run, highest_sustained
@@ -263,6 +264,22 @@ def test_clients_that_never_read_cost_little_memory_and_others_are_served(served
     for connection in stalled:
         connection.close()
     assert grown < 40 * 1024**2  # the file has 0.9 MB, of which 180 were asked for
+
+
+def test_clients_that_never_finish_a_request_do_not_keep_others_out(served):
+    silent = []
+    for _ in range(MAX_CONNECTIONS + 20):
+        silent.append(socket.create_connection(("127.0.0.1", served.port)))
+        silent[-1].sendall(b"GET / HTTP/1.1\r\nHo")
+
+    assert status(served, "/") == 200
+    silent[0].settimeout(WITHIN_S)
+    assert silent[0].recv(1) == b""
+    last = silent[MAX_CONNECTIONS - 1]  # only as many are closed as there is need for
+    last.sendall(b"st: localhost\r\nConnection: close\r\n\r\n")
+    assert last.recv(15) == b"HTTP/1.1 200 \r\n"
+    for connection in silent:
+        connection.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -148,7 +148,7 @@
   const phase = (trial) => {
     const { begins } = trial, t = trial.t_s ?? -begins.warmup_s;
     if (trial.ends && trial !== run.current) return "ended";
-    if (trial.ends && run.hasLoadEnded) return run.ends ? "ended" : "all load has been offered: the results are analyzed and the report is written";
+    if (trial.ends && run.hasLoadEnded) return run.ends ? "ended" : "all load has been offered; analyzing the results and writing the report";
     if (trial.ends && trial.ends.status === "failed") return "this stage has failed: the next step is prepared";
     if (trial.ends) return begins.search ? "this rate has ended: the search decides what comes next" : "this stage has ended: the next step is prepared";
     if (t >= begins.duration_s) return "waiting for the last responses";
