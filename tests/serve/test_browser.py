@@ -80,6 +80,18 @@ def test_axe_finds_nothing_serious_and_the_console_is_empty(visit, served, path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+_CLIPPED = """[...document.querySelectorAll(".chart svg")].flatMap((svg) =>
+  [...svg.querySelectorAll(".role-legend-label text")].filter((label) =>
+    label.getBoundingClientRect().right > svg.getBoundingClientRect().right + 1)).length"""
+
+
+def test_no_legend_is_wider_than_its_chart(visit):
+    page = visit(HISTORY, viewport={"width": 200, "height": 800}).page
+
+    assert page.locator(".role-legend-label text").count() > 2
+    assert page.evaluate(_CLIPPED) == 0
+
+
 def names(page):
     return page.locator("table.runs:not(.experiments) tbody td.name").all_inner_texts()
 

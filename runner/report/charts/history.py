@@ -18,7 +18,7 @@ from runner.report.charts.chart import (
     series_colours,
     values,
 )
-from runner.report.metric_text import key_figure, key_heading
+from runner.report.metric_text import key_figure, key_heading, key_is_share
 from runner.report.stage_place import has_several, place
 
 _SHOWN: Final = ("actual_rps", "scenarios_per_s", "duration_ms.p95", "scenario_duration_ms.p95", "lost")
@@ -59,6 +59,8 @@ def _spec(name: str, rows: Sequence[Row], titles: Mapping[int, str]) -> Spec:
         "scale": {"type": "point", "padding": 0.3},
         "axis": {"labelAngle": -30, "labelOverlap": True, "grid": False},
     }
+    percent = {"labelExpr": "format(datum.value * 100, '~g') + ' %'"} if key_is_share(name) else {}
+    axis = {"tickCount": 5, **percent}
     shown = {"run": "run", "id": "id", "series": "stage", "shown": key_heading(name)}
     return {
         "width": "container",
@@ -68,7 +70,7 @@ def _spec(name: str, rows: Sequence[Row], titles: Mapping[int, str]) -> Spec:
         "mark": {"type": "line", "point": {"filled": True, "size": 45}},
         "encoding": {
             "x": x,
-            "y": {**quantitative("value"), "scale": {"zero": True, "nice": True}, "axis": {"tickCount": 5}},
+            "y": {**quantitative("value"), "scale": {"zero": True, "nice": True}, "axis": axis},
             "color": colour_scale(series_colours(titles.values())),
             "opacity": FADING,
             "tooltip": [{"field": field, "title": title} for field, title in shown.items()],
