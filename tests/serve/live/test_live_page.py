@@ -176,7 +176,7 @@ def test_between_stages_the_run_is_in_progress_and_an_ended_stage_has_the_number
     ]
     tell(LoadEnds(2.0))
     page.wait_for_function("document.getElementById('state').textContent === 'writing the report'")
-    assert "the report is written" in shows("left")
+    assert "writing the report" in shows("left")
 
 
 def test_a_run_that_fails_before_its_first_stage_shows_what_it_did_and_why_it_failed(shown, visit):
