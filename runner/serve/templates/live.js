@@ -130,9 +130,11 @@
     if (isDisturbed) byId("disturbed").firstElementChild.textContent = `Programs outside the experiment used ${cores(used)} of the ${processors} cores of this machine in this stage; from ${share(DISTURBED, 1)} they may change its results.`;
   };
 
+  const isRunOver = () => ["died", "failed", "ended"].includes(state);
+
   // Before the first stage: what is being prepared, or that nothing was measured.
   const drawWaiting = () => {
-    const newest = run.notes.at(-1), isOver = ["died", "failed", "ended"].includes(state);
+    const newest = run.notes.at(-1), isOver = isRunOver();
     text("title", isOver ? "No stage was begun" : "Waiting for the first stage");
     text("left", !isOver && newest ? newest.text : "");
   };
@@ -151,6 +153,7 @@
     if (trial.ends && run.hasLoadEnded) return run.ends ? "ended" : "all load has been offered; analyzing the results and writing the report";
     if (trial.ends && trial.ends.status === "failed") return "this stage has failed: the next step is prepared";
     if (trial.ends) return begins.search ? "this rate has ended: the search decides what comes next" : "this stage has ended: the next step is prepared";
+    if (isRunOver()) return `interrupted after ${time(Math.max(0, t + begins.warmup_s))}`;
     if (t >= begins.duration_s) return "waiting for the last responses";
     return `${t < 0 ? "warming up" : "measuring"}, ${time(begins.duration_s - t)} left`;
   };
@@ -167,7 +170,7 @@
     text("left", phase(trial));
     const left = run.secondsLeft();
     const isBounded = run.plan.some((planned) => planned.search);
-    text("all-left", left > 0 && !run.ends && !run.hasLoadEnded ? `whole run: ${isBounded ? "at most" : "about"} ${time(left)} of load left` : "");
+    text("all-left", left > 0 && !isRunOver() && !run.ends && !run.hasLoadEnded ? `whole run: ${isBounded ? "at most" : "about"} ${time(left)} of load left` : "");
     show("follow", selected !== null && trial !== run.current);
   };
 
@@ -279,7 +282,7 @@
     const trial = run.trials.get(number), ends = (trial && trial.ends) || run.done.get(number);
     const name = trial ? trial.begins.title : `${planned.configuration} · ${planned.stage}${planned.detail ? `, ${planned.detail}` : ""}${planned.level !== planned.stage ? ` (${planned.level})` : ""}`;
     const label = trial && (trial.points.length || trial === run.current) ? opener(name, number) : name;
-    const isNow = trial && !trial.ends && trial === run.current && !["died", "failed", "ended"].includes(state);
+    const isNow = trial && !trial.ends && trial === run.current && !isRunOver();
     const status = isNow ? "under way" : !ends ? (trial ? "interrupted" : ["failed", "ended"].includes(state) ? "not run" : "to come") : ends.status === "complete" ? "done" : ends.status;
     return row([cell(String(number), "number"), cell(label), cell(length(trial ? trial.begins : planned)), cell(status, status === "failed" ? "failed-mark" : ""), ...endCells(ends)],
       [isNow ? "now" : "", !trial && !ends ? "to-come" : "", trial && trial === shownTrial() ? "shown" : ""].join(" ").trim());
@@ -384,7 +387,7 @@
 
   const events = new EventSource(page.dataset.events);
   events.addEventListener("open", () => show("lost", false));
-  events.addEventListener("error", () => { if (!["ended", "died", "failed"].includes(state)) show("lost", true); });
+  events.addEventListener("error", () => { if (!isRunOver()) show("lost", true); });
   events.addEventListener("reset", () => { run.reset(); drawnTable = ""; drawnNotes = null; announced = 0; });
   events.addEventListener("records", (event) => {
     for (const record of JSON.parse(event.data)) run.add(record);

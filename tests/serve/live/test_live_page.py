@@ -296,6 +296,8 @@ def test_a_run_that_another_server_shows_and_that_is_killed_says_how_to_go_on(ru
 
         assert "runner execute --resume reports/tiny/1" in page.locator("#died pre").inner_text()
         assert page.locator("#state").inner_text() == "interrupted"
+        assert page.locator("#left").inner_text().startswith("interrupted after ")
+        assert page.locator("#all-left").inner_text() == ""
     finally:
         run.kill()
         run.communicate()
