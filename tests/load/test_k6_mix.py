@@ -182,8 +182,11 @@ async def test_checks_fail_as_those_of_the_builtin_engine_do():
         run = await offer(order(port, mix(requests=requests, variables={}), rps=110))
 
     for name, (_, kind) in expects.items():
-        failures = Counter()
-        for second in run.facts.seconds:
-            failures.update(second.parts.get(name, second).failures if name in second.parts else {})
-        assert failures == ({kind: 10} if kind else {}), name
-    assert sum(run.failures.values()) == 100
+        failures, counts = Counter(), Counter()
+        for part in (second.parts[name] for second in run.facts.seconds if name in second.parts):
+            failures.update(part.failures)
+            counts.update(sent=part.sent, dropped=part.dropped)
+        assert failures == ({kind: counts["sent"]} if kind else {}), name
+        # a busy machine may drop some requests, because there are few virtual users
+        assert counts["sent"] > 5, name
+        assert counts["sent"] + counts["dropped"] == 10, name
