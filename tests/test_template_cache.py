@@ -1,4 +1,4 @@
-"""Compiled templates are kept, and used only if nobody else can have changed them."""
+"""Compiled templates are cached, and are used only if no other user can have changed them."""
 
 import os
 from pathlib import Path

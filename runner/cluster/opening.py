@@ -34,7 +34,7 @@ from runner.core.units import Seconds
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
 """Followed by the id of the run, so that the hub of another run on a machine is not taken for this one."""
 HUB_AND_AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent.hub")
-"""The same, with the agent of the hub's node beside it: a container more costs as much as three programs."""
+"""The same, with the agent of the hub's node beside it, which saves a container."""
 AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
 AGENT_FILE: Final = "/run/loadproof/agent.json"
 HUB_PORT: Final = 7700

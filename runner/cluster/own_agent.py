@@ -25,7 +25,7 @@ _LONGEST_ORDER: Final[Bytes] = 64 * 1024
 
 
 class OwnOrder(Struct, frozen=True, kw_only=True):
-    """What the agent is told when the hub listens.
+    """The order that the agent receives once the hub listens.
 
     Attributes:
         node: Name of its node.
